@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from hashlib import sha256
+
+import pytest
+
+from ticketlab.ledger.facts import Artifact, Blob, Code, RunFacts, StepFact
+
+
+def digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
+
+
+@pytest.fixture
+def run_facts() -> RunFacts:
+    """A run with every kind of fact in it."""
+    return RunFacts(
+        run="b7e1c2",
+        cell="quickstart-seed0",
+        arm="ticket",
+        subjects=(
+            Artifact("mask", digest("mask"), path="runs/quickstart/mask.safetensors"),
+            Artifact("metrics", digest("metrics"), path="runs/quickstart/metrics.json"),
+        ),
+        spec={
+            "name": "quickstart",
+            "seed": 0,
+            "train": {"steps": 100, "augment": [{"kind": "flip"}]},
+            "arms": ["ticket"],
+        },
+        spec_file=Artifact("spec", digest("spec"), path="specs/quickstart.yaml"),
+        device="cpu",
+        precision="fp32",
+        determinism={"torch": "2.14.1", "threads": 1},
+        machine={"cpu": "A Processor", "cores": 2, "python": "CPython 3.11.9"},
+        code=Code(digest("sources"), "a" * 40, "b" * 40, Blob(digest("patch"), 5, kept=True)),
+        packages={"numpy": "2.1.0", "torch": "2.14.1"},
+        data=(Artifact("fashion-mnist", digest("data"), md5="0" * 32 + ".dir", path="data/fashion-mnist"),),
+        statistics=(Artifact("train", digest("statistics")),),
+        extractors=(Artifact("lab_classifier", digest("extractor")),),
+        steps=(StepFact("train", digest("asked"), {"checkpoint": digest("checkpoint")}),),
+        metrics={"accuracy": 0.875, "loss": float("inf")},
+        main_metric="accuracy",
+        density=0.1074,
+        byproducts=(Artifact("log", digest("log")),),
+        started=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        finished=datetime(2026, 1, 2, 3, 4, 6, 7, tzinfo=UTC),
+    )

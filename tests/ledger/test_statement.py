@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from copy import deepcopy
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from ticketlab.errors import LedgerError
+from ticketlab.files import canonical_json, sha256_bytes
+from ticketlab.ledger.chain import Chain
+from ticketlab.ledger.facts import Artifact, Code, RunFacts, Verdict
+from ticketlab.ledger.statement import BUILD_TYPE, facts, provenance, subjects, verdict, verification
+
+HEX = {"type": "string", "pattern": "^[0-9a-f]+(\\.dir)?$"}
+URI = {"type": "string", "pattern": "^[a-z][a-z0-9+.-]*:.+"}
+TIME = {"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$"}
+DIGESTS = {
+    "type": "object",
+    "minProperties": 1,
+    "propertyNames": {"enum": ["sha256", "md5", "gitCommit", "gitTree"]},
+    "additionalProperties": HEX,
+}
+DESCRIPTOR = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"},
+        "uri": URI,
+        "digest": DIGESTS,
+        "content": {"type": "string"},
+        "downloadLocation": URI,
+        "mediaType": {"type": "string"},
+        "annotations": {"type": "object"},
+    },
+    "additionalProperties": False,
+    "anyOf": [{"required": ["uri"]}, {"required": ["digest"]}, {"required": ["content"]}],
+}
+DESCRIPTORS = {"type": "array", "items": DESCRIPTOR}
+BUILD = {
+    "type": "object",
+    "required": ["buildDefinition", "runDetails"],
+    "properties": {
+        "buildDefinition": {
+            "type": "object",
+            "required": ["buildType", "externalParameters"],
+            "properties": {
+                "buildType": URI,
+                "externalParameters": {"type": "object"},
+                "internalParameters": {"type": "object"},
+                "resolvedDependencies": DESCRIPTORS,
+            },
+            "additionalProperties": False,
+        },
+        "runDetails": {
+            "type": "object",
+            "required": ["builder"],
+            "properties": {
+                "builder": {
+                    "type": "object",
+                    "required": ["id"],
+                    "properties": {
+                        "id": URI,
+                        "version": {"type": "object", "additionalProperties": {"type": "string"}},
+                        "builderDependencies": DESCRIPTORS,
+                    },
+                    "additionalProperties": False,
+                },
+                "metadata": {
+                    "type": "object",
+                    "properties": {"invocationId": {"type": "string"}, "startedOn": TIME, "finishedOn": TIME},
+                    "additionalProperties": False,
+                },
+                "byproducts": DESCRIPTORS,
+            },
+            "additionalProperties": False,
+        },
+    },
+    "additionalProperties": False,
+}
+NAMES = {"type": "array", "items": {"type": "string"}}
+TEST = {
+    "type": "object",
+    "required": ["result", "configuration"],
+    "properties": {
+        "result": {"enum": ["PASSED", "WARNED", "FAILED"]},
+        "configuration": DESCRIPTORS,
+        "url": URI,
+        "passedTests": NAMES,
+        "warnedTests": NAMES,
+        "failedTests": NAMES,
+    },
+    "additionalProperties": False,
+}
+
+
+def schema_of(predicate_type: str, predicate: dict[str, Any]) -> Draft202012Validator:
+    """The required structure of an in-toto Statement v1 around a predicate, from the public specifications."""
+    subject = {**DESCRIPTOR, "required": ["name", "digest"]}
+    return Draft202012Validator(
+        {
+            "type": "object",
+            "required": ["_type", "subject", "predicateType", "predicate"],
+            "properties": {
+                "_type": {"const": "https://in-toto.io/Statement/v1"},
+                "subject": {"type": "array", "minItems": 1, "items": subject},
+                "predicateType": {"const": predicate_type},
+                "predicate": predicate,
+            },
+            "additionalProperties": False,
+        }
+    )
+
+
+PROVENANCE_V1 = schema_of("https://slsa.dev/provenance/v1", BUILD)
+TEST_RESULT_V01 = schema_of("https://in-toto.io/attestation/test-result/v0.1", TEST)
+
+
+def a_verdict(run_facts: RunFacts, **checks: tuple[str, ...]) -> Verdict:
+    statement = sha256_bytes(canonical_json(provenance(run_facts)))
+    return Verdict(run_facts.run, statement, run_facts.subjects, datetime(2026, 1, 3, tzinfo=UTC), **checks)
+
+
+def test_a_run_is_told_as_slsa_provenance_in_an_in_toto_statement(run_facts: RunFacts) -> None:
+    statement = provenance(run_facts)
+    PROVENANCE_V1.validate(statement)
+    definition = statement["predicate"]["buildDefinition"]
+    assert definition["buildType"] == BUILD_TYPE
+    assert definition["externalParameters"]["spec"] == run_facts.spec
+    assert definition["externalParameters"]["specFile"]["digest"]["sha256"] == run_facts.spec_file.sha256
+    assert not definition["externalParameters"].keys() & definition["internalParameters"].keys()
+    digests = {one["name"]: one["digest"] for one in definition["resolvedDependencies"]}
+    assert digests["code"] == {"gitCommit": "a" * 40, "gitTree": "b" * 40}
+    assert digests["fashion-mnist"] == {"sha256": run_facts.data[0].sha256, "md5": run_facts.data[0].md5}
+    metadata = statement["predicate"]["runDetails"]["metadata"]
+    assert metadata["startedOn"] == "2026-01-02T03:04:05.000000Z"
+    assert metadata["finishedOn"] == "2026-01-02T03:04:06.000007Z"
+    names = [one["name"] for one in statement["subject"]]
+    assert len(names) == len(set(names))
+
+
+def test_facts_come_back_from_the_ledger_as_they_went_in(run_facts: RunFacts, tmp_path: Path) -> None:
+    chain = Chain(tmp_path / "ledger.jsonl")
+    chain.append(provenance(run_facts))
+    (entry,) = chain.entries()
+    assert facts(entry.statement) == run_facts
+    assert subjects(entry.statement) == run_facts.subjects
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"code": Code("0" * 64)},
+        {"code": Code("0" * 64, None, "b" * 40)},
+        {"spec_file": None, "data": (), "statistics": (), "extractors": (), "byproducts": (), "steps": ()},
+        {"metrics": {}, "main_metric": None, "density": None},
+        {"metrics": {"a": float("-inf"), "b": float("inf"), "c": 0.1 + 0.2, "d": 3}},
+    ],
+)
+def test_facts_that_are_missing_or_odd_come_back_too(run_facts: RunFacts, change: dict[str, Any]) -> None:
+    changed = replace(run_facts, **change)
+    statement = json.loads(canonical_json(provenance(changed)))
+    PROVENANCE_V1.validate(statement)
+    assert facts(statement) == changed
+
+
+def test_a_metric_that_is_not_a_number_comes_back_as_such(run_facts: RunFacts) -> None:
+    found = facts(json.loads(canonical_json(provenance(replace(run_facts, metrics={"loss": float("nan")})))))
+    assert found.metrics["loss"] != found.metrics["loss"]
+
+
+def test_times_are_written_in_utc(run_facts: RunFacts) -> None:
+    there = datetime(2026, 1, 2, 5, 4, 5, tzinfo=timezone(timedelta(hours=2)))
+    metadata = provenance(replace(run_facts, started=there))["predicate"]["runDetails"]["metadata"]
+    assert metadata["startedOn"] == "2026-01-02T03:04:05.000000Z"
+    with pytest.raises(ValueError, match="zone"):
+        provenance(replace(run_facts, started=datetime(2026, 1, 2)))
+
+
+@pytest.mark.parametrize(
+    ("checks", "result"),
+    [
+        ({"passed": ("mask",)}, "PASSED"),
+        ({"passed": ("mask",), "warned": ("metrics",)}, "WARNED"),
+        ({"passed": ("mask",), "warned": ("metrics",), "failed": ("checkpoint",)}, "FAILED"),
+    ],
+)
+def test_a_verification_is_told_as_an_in_toto_test_result(
+    run_facts: RunFacts, checks: dict[str, tuple[str, ...]], result: str
+) -> None:
+    given_verdict = replace(a_verdict(run_facts, **checks), configuration=(Artifact("spec", "1" * 64),))
+    statement = json.loads(canonical_json(verification(given_verdict)))
+    TEST_RESULT_V01.validate(statement)
+    assert statement["predicate"]["result"] == result
+    assert statement["subject"] == provenance(run_facts)["subject"]
+    assert verdict(statement) == given_verdict
+
+
+def test_a_verification_that_checked_nothing_has_no_result(run_facts: RunFacts) -> None:
+    with pytest.raises(ValueError, match="checked nothing"):
+        verification(a_verdict(run_facts))
+
+
+def test_a_result_that_its_tests_contradict_is_refused(run_facts: RunFacts) -> None:
+    statement = verification(a_verdict(run_facts, failed=("mask",)))
+    statement["predicate"]["result"] = "PASSED"
+    with pytest.raises(LedgerError, match="FAILED"):
+        verdict(statement)
+
+
+def test_a_statement_about_nothing_is_refused(run_facts: RunFacts) -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        provenance(replace(run_facts, subjects=()))
+
+
+@pytest.mark.parametrize("path", ["/abs", "a/../../b", "..", "", "a\\b", "a\0b"])
+def test_a_path_that_leads_out_of_the_project_is_no_artifact(path: str) -> None:
+    with pytest.raises(ValueError, match="path"):
+        Artifact("mask", "0" * 64, path=path)
+
+
+@pytest.mark.parametrize(
+    ("sha256", "md5"), [("0" * 63, None), ("G" * 64, None), ("0" * 64, "0" * 31), ("0" * 65, None)]
+)
+def test_a_malformed_digest_is_no_artifact(sha256: str, md5: str | None) -> None:
+    with pytest.raises(ValueError, match=r"not an? "):
+        Artifact("mask", sha256, md5)
+
+
+def places(value: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [above, *(place for name, one in inner for place in places(one, (*above, name)))]
+
+
+def put(statement: dict[str, Any], place: tuple[Any, ...], junk: Any) -> Any:
+    changed = deepcopy(statement)
+    here: Any = changed
+    for name in place[:-1]:
+        here = here[name]
+    here[place[-1]] = junk
+    return changed
+
+
+JUNK = st.sampled_from([None, 1, -2.5, "x", "../..", [], {}, [1], {"a": 1}, [[]], [None], {"digest": 0}])
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), junk=JUNK)
+def test_a_statement_with_junk_anywhere_is_read_or_refused_but_never_crashes(
+    run_facts: RunFacts, data: st.DataObject, junk: Any
+) -> None:
+    checked = a_verdict(run_facts, passed=("mask",))
+    readers: list[tuple[dict[str, Any], Callable[[dict[str, Any]], Any]]] = [
+        (provenance(run_facts), facts),
+        (verification(checked), verdict),
+    ]
+    statement, reader = data.draw(st.sampled_from(readers))
+    place = data.draw(st.sampled_from(places(statement)[1:]))
+    with suppress(LedgerError):
+        found = reader(put(statement, place, junk))
+        assert isinstance(found, (RunFacts, Verdict))

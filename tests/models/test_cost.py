@@ -1,0 +1,56 @@
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from ticketlab.datasets.shape import ImageShape
+from ticketlab.models.build import build
+from ticketlab.models.cost import NetworkCost, cost
+from ticketlab.randomness import Key
+from ticketlab.spec.model import Convnet, Lenet, Mlp, Resnet, Sngan
+
+CIFAR = ImageShape(3, 32, 10)
+
+
+def test_a_fully_connected_network_costs_one_multiply_add_per_weight():
+    weights = 784 * 300 + 300 * 100 + 100 * 10
+    shape = ImageShape(1, 28, 10)
+    found = cost(build(Mlp(), shape, Key(0)), shape)
+    assert found == {"classifier": NetworkCost(weights + 410, {"conv": 0, "linear": weights}, weights)}
+
+
+def test_a_convolution_costs_its_weights_once_per_output_place():
+    strided = nn.Conv2d(3, 8, 3, stride=2, padding=1, groups=1)
+    assert cost({"net": strided}, CIFAR)["net"] == NetworkCost(224, {"conv": 216, "linear": 0}, 216 * 16 * 16)
+    grouped = nn.Conv2d(3, 6, 5, groups=3)
+    assert cost({"net": grouped}, CIFAR)["net"].multiply_adds == 6 * 25 * 28 * 28
+    transposed = nn.ConvTranspose2d(3, 5, 4, stride=2)
+    assert cost({"net": transposed}, CIFAR)["net"].multiply_adds == 3 * 32 * 32 * 5 * 16
+
+
+@pytest.mark.parametrize("options", [Sngan(width=8, critic_width=8), Resnet(depth=8), Convnet(), Lenet(), Mlp()])
+def test_multiply_adds_are_half_of_what_torch_counts(options):
+    networks = build(options, CIFAR, Key(0))
+    for name, found in cost(networks, CIFAR).items():
+        network = networks[name].eval()
+        entering = torch.randn(1, network.latent) if hasattr(network, "latent") else torch.randn(1, 3, 32, 32)
+        with FlopCounterMode(display=False) as counter:
+            network(entering)
+        assert 2 * found.multiply_adds == counter.get_total_flops()
+
+
+def test_networks_are_left_alone():
+    networks = build(Sngan(width=4, critic_width=4), CIFAR, Key(0))
+    before = {name: tensor.clone() for name, tensor in networks["critic"].state_dict().items()}
+    cost(networks, CIFAR)
+    assert all(network.training for network in networks.values())
+    assert all(torch.equal(before[name], tensor) for name, tensor in networks["critic"].state_dict().items())
+    assert not any(module._forward_hooks for network in networks.values() for module in network.modules())
+
+
+def test_networks_without_memory_cost_the_same():
+    with torch.device("meta"):
+        huge = build(Sngan(width=4096, critic_width=4096), CIFAR, Key(0))
+        assert cost(huge, CIFAR)["critic"].prunable["conv"] == 4096**2 * (9 * 7 + 1) + 4096 * 3 * 10
+        small = build(Resnet(depth=8), CIFAR, Key(0))
+    assert cost(small, CIFAR) == cost(build(Resnet(depth=8), CIFAR, Key(0)), CIFAR)

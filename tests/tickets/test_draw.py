@@ -1,0 +1,125 @@
+"""A round of drawing hits the scheduled count in every group, nests in the round before, and names empty layers."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ticketlab.spec.ticket import DensityByKind, Magnitude, PrunedByKind, Schedule
+from ticketlab.tickets.draw import draw_round, layer_collapse
+from ticketlab.tickets.mask import Mask
+from ticketlab.tickets.schedule import kept_after
+
+KINDS = {
+    "generator.l1.weight": "linear",
+    "generator.c1.weight": "conv",
+    "generator.c2.weight": "conv",
+    "critic.c1.weight": "conv",
+}
+SHAPES = {
+    "generator.l1.weight": (6, 5),
+    "generator.c1.weight": (4, 3, 3, 3),
+    "generator.c2.weight": (2, 4, 3, 3),
+    "critic.c1.weight": (5, 3, 1, 1),
+}
+SIZES = {name: torch.Size(shape).numel() for name, shape in SHAPES.items()}
+
+
+def scores_with_ties(seed: int) -> dict[str, torch.Tensor]:
+    source = torch.Generator().manual_seed(seed)
+    return {name: torch.randint(5, shape, generator=source).float() for name, shape in SHAPES.items()}
+
+
+schedules = st.one_of(
+    st.builds(Schedule, rounds=st.integers(1, 5), rate=st.floats(0, 0.9)),
+    st.builds(
+        Schedule,
+        rounds=st.integers(1, 5),
+        density=st.floats(0.01, 1),
+        spacing=st.sampled_from(["exponential", "linear"]),
+    ),
+    st.builds(Schedule, rounds=st.integers(1, 5), rate=st.builds(PrunedByKind, conv=st.floats(0, 0.9))),
+    st.builds(
+        Schedule,
+        rounds=st.integers(1, 5),
+        density=st.builds(DensityByKind, conv=st.floats(0.01, 1), linear=st.floats(0.01, 1)),
+    ),
+)
+
+
+@settings(max_examples=60)
+@given(schedules, st.sampled_from(["global", "layer"]), st.integers(0, 2**31))
+def test_counts_are_exact_and_rounds_nest_although_scores_are_redrawn(
+    schedule: Schedule, scope: str, seed: int
+) -> None:
+    options = Magnitude(schedule=schedule, scope=scope)
+    mask: Mask | None = None
+    by_kind = not isinstance(schedule.rate or schedule.density, float) and schedule.rate != 0.0
+    for done in range(1, schedule.rounds + 1):
+        drawn = draw_round(options, scores_with_ties(seed + done), KINDS, mask, done)
+        assert mask is None or drawn.within(mask)
+        assert list(drawn) == list(KINDS)
+        kept = drawn.layer_kept()
+        generator = [name for name in KINDS if name.startswith("generator")]
+        if scope == "layer":
+            pools = [[name] for name in KINDS]
+        elif by_kind:
+            pools = [["generator.l1.weight"], ["generator.c1.weight", "generator.c2.weight"], ["critic.c1.weight"]]
+        else:
+            pools = [generator, ["critic.c1.weight"]]
+        for pool in pools:
+            budget = kept_after(schedule, done, sum(SIZES[name] for name in pool), KINDS[pool[0]])
+            assert sum(kept[name] for name in pool) == budget
+        mask = drawn
+
+
+def test_ten_global_rounds_of_a_wide_generator_hit_the_published_counts() -> None:
+    shapes = {f"generator.block{b}.{c}.weight": (256, 256, 3, 3) for b in (2, 3, 4) for c in ("c1", "c2")}
+    shapes |= {f"generator.block{b}.c_sc.weight": (256, 256, 1, 1) for b in (2, 3, 4)}
+    shapes |= {"generator.c5.weight": (3, 256, 3, 3)}
+    source = torch.Generator().manual_seed(0)
+    scores = {name: torch.randn(shape, generator=source).abs() for name, shape in shapes.items()}
+    options = Magnitude(schedule=Schedule(rounds=10, rate=0.2))
+    kinds = dict.fromkeys(shapes, "conv")
+    mask = Mask.dense(shapes)
+    counts = []
+    for done in range(1, 11):
+        mask = draw_round(options, scores, kinds, mask, done)
+        counts.append(mask.kept)
+    assert counts == [2993971, 2395177, 1916142, 1532914, 1226331, 981065, 784852, 627882, 502306, 401845]
+
+
+def test_a_weak_network_is_not_ranked_against_a_strong_one() -> None:
+    scores = scores_with_ties(0)
+    scores["critic.c1.weight"] = scores["critic.c1.weight"] - 1000
+    drawn = draw_round(Magnitude(schedule=Schedule(density=0.5)), scores, KINDS, None, 1)
+    assert drawn.layer_kept()["critic.c1.weight"] == 8
+
+
+def test_ties_are_broken_in_the_order_of_kinds_whatever_the_order_of_scores() -> None:
+    kinds = {"net.a": "conv", "net.b": "conv"}
+    scores = {"net.b": torch.zeros(3), "net.a": torch.zeros(3)}
+    drawn = draw_round(Magnitude(schedule=Schedule(density=0.5)), scores, kinds, None, 1)
+    assert drawn.layer_kept() == {"net.a": 3, "net.b": 0}
+
+
+def test_empty_layers_are_named() -> None:
+    kinds = {"net.a": "conv", "net.b": "conv", "net.c": "conv"}
+    scores = {"net.a": torch.zeros(3), "net.b": torch.ones(3), "net.c": torch.zeros(3)}
+    drawn = draw_round(Magnitude(schedule=Schedule(density=0.3)), scores, kinds, None, 1)
+    assert layer_collapse(drawn) == ["net.a", "net.c"]
+    assert layer_collapse(Mask.dense({"net.a": (1,)})) == []
+
+
+def test_other_layers_than_announced_are_refused() -> None:
+    options = Magnitude(schedule=Schedule(density=0.3))
+    with pytest.raises(ValueError, match="same layers"):
+        draw_round(options, {"net.a": torch.zeros(3)}, {"net.b": "conv"}, None, 1)
+    with pytest.raises(ValueError, match="same layers"):
+        draw_round(options, {"net.a": torch.zeros(3)}, {"net.a": "conv"}, Mask.dense({"net.b": (3,)}), 1)
+
+
+def test_a_previous_mask_sparser_than_the_schedule_is_refused() -> None:
+    previous = Mask({"net.a": torch.tensor([True, False, False, False])})
+    with pytest.raises(ValueError, match="cannot keep"):
+        draw_round(Magnitude(schedule=Schedule(density=0.5)), {"net.a": torch.zeros(4)}, {"net.a": "conv"}, previous, 1)

@@ -1,0 +1,1 @@
+"""What is done to the images before a network sees them."""

@@ -1,0 +1,40 @@
+"""`ticketlab data`: adding datasets to a project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+app = typer.Typer(help="Datasets: add one to the project.", no_args_is_help=True)
+
+Source = Literal["fashion-mnist", "mnist", "cifar10", "cifar100", "imagefolder"]
+
+
+@app.callback()
+def _group() -> None:
+    """Datasets: add one to the project."""
+
+
+@app.command()
+def add(
+    source: Annotated[Source, typer.Argument(help="Which dataset, or `imagefolder` for your own images.")],
+    origin: Annotated[
+        Path | None, typer.Option("--from", metavar="DIR", help="Folder with the original files; default: download.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the dataset in specs; default: the source's.")] = None,
+    size: Annotated[int | None, typer.Option(help="Side in pixels that an image folder is brought to.")] = None,
+) -> None:
+    """Pack a dataset into data/<name>/ and version it with DVC."""
+    from ticketlab.datasets.sources import add as add_dataset
+    from ticketlab.run.project import Project
+    from ticketlab.tracking import dvc
+
+    root = Project.around(Path.cwd()).root
+    manifest = add_dataset(source, root, origin, as_name=name, size=size)
+    counts = manifest.counts
+    print(f"data/{manifest.name}: {counts['train']} training and {counts['test']} test images")
+    if dvc.is_repository(root) and not dvc.inside_stage():
+        dvc.add(root, ["data"])
+        print("versioned: data.dvc (commit it; `dvc push` shares the images)")

@@ -1,0 +1,33 @@
+"""The `ticketlab` command: every subcommand parses, calls the public API and prints."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from ticketlab.cli import data, health, ledger, listings, run
+from ticketlab.errors import TicketlabError
+
+app = typer.Typer(
+    name="ticketlab",
+    help="Lottery-ticket and pruning experiments from one page of YAML, with a ledger that can prove every result.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+run.register(app)
+listings.register(app)
+health.register(app)
+app.add_typer(data.app, name="data")
+app.add_typer(ledger.app, name="ledger")
+
+
+def main() -> None:
+    """Run the command; an error a user can act on is one screen on stderr, never a traceback."""
+    try:
+        app()
+    except TicketlabError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)

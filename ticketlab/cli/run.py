@@ -1,0 +1,109 @@
+"""`ticketlab run`, `plan`, `validate`, `statistics`: a spec done, shown, checked."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from ticketlab.cli.arguments import Device, Json, Set, SpecFile, SpecFiles, overrides
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command("run")(run)
+    app.command("plan")(plan)
+    app.command("validate")(validate)
+    app.command("statistics")(statistics)
+
+
+def run(
+    specs: SpecFiles,
+    changes: Set = None,
+    device: Device = None,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="Every step for two training steps on 64 images, in a store of its own.")
+    ] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget what the store holds of these specs first.")] = False,
+) -> None:
+    """Do what the specs ask and is not done yet; show it, record it."""
+    from ticketlab.run.experiment import is_done, open_experiment
+
+    failed = False
+    for file in specs:
+        experiment = open_experiment(file, overrides(changes, device), to_smoke=smoke)
+        if not fresh and is_done(experiment):
+            folder = experiment.project.runs / experiment.plan.name
+            print(f"{file}: nothing to do; results in {_shown(folder)}")
+            continue
+        failed = not _run(experiment, fresh) or failed
+    if failed:
+        raise typer.Exit(3)
+
+
+def _run(experiment: object, fresh: bool) -> bool:
+    from rich.console import Console
+
+    from ticketlab.cli.screen import screen, show_outcome
+    from ticketlab.run.experiment import Experiment
+    from ticketlab.run.experiment import run as run_experiment
+    from ticketlab.run.stopping import clean_stop
+
+    assert isinstance(experiment, Experiment)
+    console = Console()
+    with clean_stop() as stopping, screen(experiment.plan.name, console) as listener:
+        outcome = run_experiment(experiment, listener, fresh=fresh, stopping=stopping)
+    show_outcome(experiment.plan.name, outcome, console)
+    print(f"results, samples and curves: {_shown(outcome.folder)}")
+    if not experiment.project.smoke:
+        print("compare runs: ticketlab ui        what was recorded: ticketlab ledger list")
+    return not outcome.failures
+
+
+def plan(spec: SpecFile, changes: Set = None, device: Device = None, as_json: Json = False) -> None:
+    """Show the steps of a spec: digests, what is there already, size, cost, and an estimate of time."""
+    from ticketlab.run.estimate import estimate
+    from ticketlab.run.experiment import open_experiment
+
+    experiment = open_experiment(spec, overrides(changes, device))
+    found = estimate(experiment)
+    if as_json:
+        print(json.dumps(found.as_json(), indent=2))
+        return
+    from ticketlab.cli.screen import show_plan
+
+    show_plan(found)
+
+
+def validate(specs: SpecFiles, changes: Set = None, as_json: Json = False) -> None:
+    """Check specs without running anything; exit code 2 and one screen where something is wrong."""
+    from ticketlab.run.experiment import load_spec
+
+    for file in specs:
+        loaded = load_spec(file, overrides(changes))
+        arms = sum(len(cell.spec.arms) for cell in loaded.cells)
+        if as_json:
+            print(json.dumps([cell.spec.asks() for cell in loaded.cells]))
+        else:
+            print(f"{file}: valid; {len(loaded.cells)} cell{'s' * (len(loaded.cells) != 1)}, {arms} arms")
+
+
+def statistics(spec: SpecFile, changes: Set = None, device: Device = None) -> None:
+    """Make only the reference statistics that a spec's metrics need."""
+    from rich.console import Console
+
+    from ticketlab.cli.screen import screen
+    from ticketlab.run.experiment import open_experiment, prepare_statistics
+
+    experiment = open_experiment(spec, overrides(changes, device))
+    with screen(experiment.plan.name, Console()) as listener:
+        folder = prepare_statistics(experiment, listener)
+    print(f"statistics: {_shown(folder)}")
+
+
+def _shown(folder: object) -> str:
+    from pathlib import Path
+
+    assert isinstance(folder, Path)
+    return str(folder.relative_to(Path.cwd())) if folder.is_relative_to(Path.cwd()) else str(folder)

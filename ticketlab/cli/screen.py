@@ -1,0 +1,155 @@
+"""What is seen of a run: a live view in a terminal, plain lines elsewhere, a table at the end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from ticketlab.report import table
+from ticketlab.run.events import Event, Listener, Notice, StepFinished, StepStarted
+from ticketlab.run.events import Progress as Row
+
+if TYPE_CHECKING:
+    from ticketlab.run.estimate import Estimate
+    from ticketlab.run.experiment import Outcome
+
+PLAIN_SECONDS = 10.0
+
+
+@dataclass
+class _Now:
+    """What the view shows: the step that runs, its last values, and how fast it goes."""
+
+    started: StepStarted | None = None
+    since: float = 0.0
+    first: int | None = None
+    step: int = 0
+    values: dict[str, float] = field(default_factory=dict)
+    finished: list[str] = field(default_factory=list)
+
+    def take(self, event: Event) -> None:
+        if isinstance(event, StepStarted):
+            self.started, self.since, self.first, self.step, self.values = event, time.monotonic(), None, 0, {}
+        elif isinstance(event, Row):
+            self.step = max(self.step, event.step)
+            if self.first is None:
+                self.first, self.since = event.step, time.monotonic()
+            self.values.update(event.metrics)
+        elif isinstance(event, StepFinished):
+            self.finished.append(f"{event.cell}: {event.title}  {event.seconds:.0f} s")
+        else:
+            self.finished.append(event.text)
+
+    @property
+    def speed(self) -> float | None:
+        """Training steps per second since the first row."""
+        passed = time.monotonic() - self.since
+        if self.first is None or self.step <= self.first or passed <= 0:
+            return None
+        return (self.step - self.first) / passed
+
+    def left(self) -> str:
+        """How long this step still takes, in words."""
+        if self.started is None or self.started.length is None or self.speed is None:
+            return ""
+        seconds = max(0.0, (self.started.length - self.step) / self.speed)
+        return f"{seconds:.0f} s left" if seconds < 120 else f"{seconds / 60:.0f} min left"
+
+
+@contextmanager
+def screen(name: str, console: Console) -> Iterator[Listener]:
+    """A listener that shows a run as it goes, live in a terminal and in plain lines elsewhere."""
+    if not console.is_terminal:
+        yield _plain_lines()
+        return
+    now = _Now()
+    with Live(_view(name, now), console=console, refresh_per_second=4, transient=True) as live:
+
+        def listen(event: Event) -> None:
+            now.take(event)
+            live.update(_view(name, now))
+
+        yield listen
+
+
+def _view(name: str, now: _Now) -> Panel:
+    lines: list[object] = [Text(line, style="dim") for line in now.finished[-8:]]
+    if now.started is not None:
+        bar = Progress(TextColumn("{task.description}"), BarColumn(bar_width=36), TextColumn("{task.fields[tail]}"))
+        total = now.started.length
+        tail = " ".join(filter(None, [f"{now.step}/{total}" if total else "", _speed(now), now.left()]))
+        bar.add_task(now.started.title, total=total, completed=now.step, tail=tail)
+        position = f"step {now.started.position} of {now.started.total}: {now.started.cell}"
+        values = Table.grid(padding=(0, 2))
+        for metric, value in now.values.items():
+            values.add_row(metric, f"{value:.4g}")
+        lines += [Text(position, style="bold"), bar, values]
+    return Panel(Group(*lines), title=name, border_style="blue")  # type: ignore[arg-type]
+
+
+def _speed(now: _Now) -> str:
+    return f"{now.speed:.1f} steps/s" if now.speed else ""
+
+
+def _plain_lines() -> Listener:
+    now, last = _Now(), [0.0]
+
+    def listen(event: Event) -> None:
+        now.take(event)
+        if isinstance(event, StepStarted):
+            _say(f"[{event.position}/{event.total}] {event.cell}: {event.title}")
+        elif isinstance(event, StepFinished):
+            values = "  ".join(f"{name} {value:.4g}" for name, value in now.values.items())
+            _say(f"    done in {event.seconds:.1f} s  {values}")
+        elif isinstance(event, Notice):
+            _say(f"    note: {event.text}")
+        elif time.monotonic() - last[0] > PLAIN_SECONDS:
+            last[0] = time.monotonic()
+            values = "  ".join(f"{name} {value:.4g}" for name, value in now.values.items())
+            _say(f"    step {event.step}  {values}  {_speed(now)} {now.left()}")
+
+    return listen
+
+
+def _say(line: str) -> None:
+    print(line.rstrip(), file=sys.stdout, flush=True)
+
+
+def show_outcome(name: str, outcome: Outcome, console: Console) -> None:
+    """The table a run ends with, what failed, and where to look next."""
+    if outcome.results:
+        head, rows = table.cells(outcome.results)
+        view = Table(title=name, title_style="bold", header_style="bold")
+        for column in head:
+            view.add_column(column, justify="left" if column == "arm" else "right", overflow="fold")
+        for row in rows:
+            view.add_row(*row)
+        console.print(view)
+    for failure in outcome.failures:
+        console.print(f"[red]failed[/red] {failure.name}: {failure.error}", highlight=False)
+
+
+def show_plan(found: Estimate) -> None:
+    """A plan as text: networks, then steps with digest and state, then the estimate."""
+    for name, network in found.networks.items():
+        prunable = ", ".join(f"{count:,} {kind}" for kind, count in network.prunable.items() if count)
+        _say(
+            f"{name}: {network.parameters:,} parameters (weights: {prunable}), {network.multiply_adds:,} multiply-adds an image"
+        )
+    for step in found.steps:
+        state = "cached" if step.cached else (f"~{step.seconds:.0f} s" if step.seconds else "to do")
+        length = f"{step.steps} steps" if step.steps else ""
+        _say(f"  {step.digest[:12]}  {state:>8}  {step.arm:16} {step.title}  {length}")
+    _say(f"memory for weights, gradients and moments: {found.memory / 2**20:.0f} MiB")
+    _say(f"estimated time: {found.seconds / 60:.1f} min here ({found.speed / 1e9:.1f} G multiply-adds/s measured)")

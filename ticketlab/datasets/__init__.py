@@ -1,0 +1,1 @@
+"""Image sets: one file per family, limited-data subsets, batches that live on the device."""

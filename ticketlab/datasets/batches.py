@@ -1,0 +1,136 @@
+"""Batches without a loader: images lie on the device as bytes, and any batch of the stream is found by its number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ticketlab.errors import DataError
+from ticketlab.randomness import Key
+
+_CHUNK_PIXELS = 1 << 24
+
+
+def prepare(images: Tensor, size: int | None, fit: Literal["resize", "pad"], device: torch.device | str) -> Tensor:
+    """Images uint8 (N, C, S, S) in the side `size` pixels (None: as they are), on `device`.
+
+    resize: bilinear with antialiasing, rounded to the nearest byte; pad: a black border around the image, the odd pixel
+    right and below. The work is done on the CPU, so every device gets the same bytes. DataError for padding to shrink.
+    """
+    side = images.shape[-1]
+    if size is None or size == side:
+        return images.to(device)
+    if fit == "pad":
+        if size < side:
+            raise DataError(
+                f"images of {side} pixels cannot be padded to {size}",
+                mend="set data.fit to resize, or data.size higher",
+            )
+        before = (size - side) // 2
+        after = size - side - before
+        return F.pad(images, (before, after, before, after)).to(device)
+    chunk = max(1, _CHUNK_PIXELS // (images.shape[1] * max(size, side) ** 2))
+    return torch.cat([_resized(part, size) for part in torch.split(images, chunk)]).to(device)
+
+
+def _resized(images: Tensor, size: int) -> Tensor:
+    """Bytes resized as floating-point numbers and rounded back."""
+    exact = F.interpolate(
+        images.to(torch.float32), size=(size, size), mode="bilinear", antialias=True, align_corners=False
+    )
+    return exact.round_().clamp_(0, 255).to(torch.uint8)
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """A pixel range: byte / 255 times `gain` plus `offset`, each one number or one per channel."""
+
+    gain: tuple[float, ...]
+    offset: tuple[float, ...]
+
+    @classmethod
+    def of(
+        cls, kind: Literal["symmetric", "standard", "unit"], mean: tuple[float, ...], std: tuple[float, ...]
+    ) -> Scaling:
+        """symmetric: [-1, 1]; unit: [0, 1]; standard: zero mean and unit variance per channel, given those in [0, 1].
+
+        DataError if a channel is constant and `standard` is asked.
+        """
+        if kind == "symmetric":
+            return cls((2.0,), (-1.0,))
+        if kind == "unit":
+            return cls((1.0,), (0.0,))
+        if min(std) <= 0:
+            raise DataError(
+                "a colour channel is constant and cannot be scaled to unit variance", mend="use scaling: unit"
+            )
+        return cls(
+            tuple(1 / deviation for deviation in std),
+            tuple(-average / deviation for average, deviation in zip(mean, std, strict=True)),
+        )
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Scaled float32 images from bytes (N, C, H, W)."""
+        unit = images.to(torch.float32).div_(255)
+        return unit.mul_(_channels(self.gain, images.device)).add_(_channels(self.offset, images.device))
+
+    def to_unit(self, scaled: Tensor) -> Tensor:
+        """Scaled images back in [0, 1], what lies outside cut off."""
+        gain, offset = _channels(self.gain, scaled.device), _channels(self.offset, scaled.device)
+        return ((scaled - offset) / gain).clamp(0, 1)
+
+
+@cache
+def _channels(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """One value per channel, shaped to meet images."""
+    return torch.tensor(values, dtype=torch.float32, device=device).view(1, -1, 1, 1)
+
+
+class Batches:
+    """An endless stream of batches that passes through a fresh keyed order of all images in every epoch.
+
+    `images` uint8 (N, C, H, W) and `labels` int64 (N,) lie on one device. A step has `parts` batches (a GAN's critic
+    updates); batch number step * parts + part is that stretch of the stream, across the border of an epoch if need be.
+    """
+
+    def __init__(self, images: Tensor, labels: Tensor, batch: int, key: Key, parts: int = 1) -> None:
+        assert len(images) == len(labels) > 0
+        assert batch > 0
+        assert parts > 0
+        self.images = images
+        self.labels = labels
+        self.batch = batch
+        self.key = key
+        self.parts = parts
+        self._epoch = -1
+        self._order = labels.new_empty(0)
+
+    def at(self, step: int, part: int = 0) -> tuple[Tensor, Tensor]:
+        """Bytes (B, C, H, W) and labels (B,) of one batch; depends on nothing but key, step and part."""
+        assert step >= 0
+        assert 0 <= part < self.parts
+        chosen = self.indices(step * self.parts + part)
+        return self.images.index_select(0, chosen), self.labels.index_select(0, chosen)
+
+    def indices(self, number: int) -> Tensor:
+        """Which images make up the batch of that number, int64 on the images' device."""
+        total = len(self.labels)
+        begin, end = number * self.batch, (number + 1) * self.batch
+        pieces = [
+            self._order_of(epoch)[max(begin - epoch * total, 0) : end - epoch * total]
+            for epoch in range(begin // total, (end - 1) // total + 1)
+        ]
+        return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+
+    def _order_of(self, epoch: int) -> Tensor:
+        """The order of all images in an epoch; only the latest is kept."""
+        if epoch != self._epoch:
+            order = torch.randperm(len(self.labels), generator=self.key.of("order", epoch).generator())
+            self._order = order.to(self.images.device)
+            self._epoch = epoch
+        return self._order

@@ -1,0 +1,114 @@
+"""Image folders: DIR/train/<class>/ and DIR/test/<class>/, or DIR/<class>/ of which a tenth is set aside as test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ticketlab.datasets.manifest import SplitName
+from ticketlab.datasets.pack import Split
+from ticketlab.errors import DataError
+from ticketlab.randomness import Key
+
+MOST_PIXELS = 1 << 26
+"""The largest picture that is opened, in pixels."""
+
+_MOST_BYTES = 1 << 33
+_ENDINGS = {".png", ".jpg", ".jpeg"}
+_GRAY = {"1", "L", "LA"}
+_COLOUR = {"P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}
+_TEST_KEY = Key(0, ("imagefolder", "test"))
+
+Listing = dict[str, list[Path]]
+"""Class name to its pictures, both sorted by name."""
+
+
+def read(source: Path, size: int) -> tuple[dict[SplitName, Split], tuple[str, ...]]:
+    """Both splits as images of `size` x `size` pixels, and the class names (folder names, sorted).
+
+    Pictures are cut to the centre square and resized with antialiased bilinear filtering; they stay gray if all are,
+    else all become RGB. DataError for a folder without pictures, unequal classes in train and test, or a bad picture.
+    """
+    listings = _listings(source)
+    names = tuple(listings["train"])
+    pictures = [path for listing in listings.values() for paths in listing.values() for path in paths]
+    if len(pictures) * 3 * size**2 > _MOST_BYTES:
+        raise DataError(
+            f"{len(pictures)} pictures of {size} pixels do not fit in {_MOST_BYTES} bytes", where=str(source)
+        )
+    splits, grays = {}, []
+    for split, listing in listings.items():
+        labels = [label for label, paths in enumerate(listing.values()) for _ in paths]
+        images = torch.empty((len(labels), 3, size, size), dtype=torch.uint8)
+        for index, path in enumerate(path for paths in listing.values() for path in paths):
+            pixels, gray = open_square(path, size)
+            images[index] = pixels
+            grays.append(gray)
+        splits[split] = Split(images, torch.tensor(labels, dtype=torch.int64))
+    if all(grays):
+        splits = {split: Split(part.images[:, :1].contiguous(), part.labels) for split, part in splits.items()}
+    return splits, names
+
+
+def open_square(path: Path, size: int) -> tuple[torch.Tensor, bool]:
+    """One picture as uint8 (3, size, size), and whether it is gray; DataError if it cannot be read or is too large."""
+    try:
+        with Image.open(path, formats=("PNG", "JPEG")) as picture:
+            width, height = picture.size
+            if width * height > MOST_PIXELS:
+                raise DataError(f"{width} x {height} pixels are more than {MOST_PIXELS}", where=str(path))
+            if picture.mode not in _GRAY | _COLOUR:
+                raise DataError(
+                    f"pictures of mode {picture.mode} are not read", where=str(path), mend="convert it to RGB"
+                )
+            gray, side = picture.mode in _GRAY, min(width, height)
+            left, top = (width - side) // 2, (height - side) // 2
+            square = picture.convert("RGB").crop((left, top, left + side, top + side))
+            pixels = np.array(square.resize((size, size), Image.Resampling.BILINEAR))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as problem:
+        raise DataError(f"this picture cannot be read ({problem})", where=str(path)) from None
+    return torch.from_numpy(pixels).permute(2, 0, 1), gray
+
+
+def _listings(source: Path) -> dict[SplitName, Listing]:
+    """The pictures of both splits."""
+    if not source.is_dir():
+        raise DataError("there is no such folder", where=str(source))
+    if (source / "train").is_dir() and (source / "test").is_dir():
+        train, test = _listing(source / "train"), _listing(source / "test")
+        if train.keys() != test.keys():
+            odd = ", ".join(sorted(train.keys() ^ test.keys()))
+            raise DataError(f"train and test have different classes: {odd}", where=str(source))
+        return {"train": train, "test": test}
+    return _set_aside(_listing(source))
+
+
+def _listing(folder: Path) -> Listing:
+    """The pictures of each class folder; every class must have one."""
+    listing = {
+        entry.name: sorted(path for path in entry.iterdir() if path.suffix.lower() in _ENDINGS and path.is_file())
+        for entry in sorted(folder.iterdir())
+        if entry.is_dir() and not entry.name.startswith(".")
+    }
+    empty = [name for name, paths in listing.items() if not paths]
+    if empty or not listing:
+        what = f"the class folder {empty[0]} has no .png or .jpg pictures" if empty else "there are no class folders"
+        raise DataError(what, where=str(folder), mend="give DIR with one folder of pictures per class")
+    return listing
+
+
+def _set_aside(listing: Listing) -> dict[SplitName, Listing]:
+    """A tenth of each class (at least one picture) as test, drawn by a fixed key; the rest as train."""
+    train: Listing = {}
+    test: Listing = {}
+    for name, paths in listing.items():
+        if len(paths) < 2:
+            raise DataError(f"class {name} has one picture; two are needed to set one aside for testing")
+        order = torch.randperm(len(paths), generator=_TEST_KEY.of(name).generator()).tolist()
+        chosen = set(order[: max(1, len(paths) // 10)])
+        test[name] = [path for index, path in enumerate(paths) if index in chosen]
+        train[name] = [path for index, path in enumerate(paths) if index not in chosen]
+    return {"train": train, "test": test}

@@ -1,0 +1,59 @@
+"""What can go wrong for a user, said in three parts: what happened, where, and how to mend it."""
+
+from __future__ import annotations
+
+
+class TicketlabError(Exception):
+    """An error a user can act on; the command line prints it on one screen and exits with `exit_code`."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str = "", mend: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.mend = mend
+
+    def __str__(self) -> str:
+        lines = [f"{self.where}: {self.what}" if self.where else self.what]
+        if self.mend:
+            lines.append(f"  -> {self.mend}")
+        return "\n".join(lines)
+
+
+class SpecError(TicketlabError):
+    """A spec that cannot be accepted: position, path in the spec, what was found, what is allowed."""
+
+    exit_code = 2
+
+
+class DataError(TicketlabError):
+    """A dataset that is missing, truncated, or not what it claims to be."""
+
+
+class CorruptFile(TicketlabError):
+    """A ticket, checkpoint, statistics or store file whose content is not what was written."""
+
+
+class EnvironmentProblem(TicketlabError):
+    """A device, package version or folder that the run needs and does not have."""
+
+
+class Diverged(TicketlabError):
+    """Training produced a value that is not finite, or a loss beyond the stated bound."""
+
+    exit_code = 3
+
+
+class TrackingError(TicketlabError):
+    """MLflow or DVC could not be reached or refused; never raised into a training loop."""
+
+
+class LedgerError(TicketlabError):
+    """A ledger whose chain is broken, or an entry that cannot be found."""
+
+
+class Interrupted(TicketlabError):
+    """The user asked to stop (SIGINT, SIGTERM); everything up to the last step is kept."""
+
+    exit_code = 130

@@ -1,0 +1,1 @@
+"""Statements of what produced what, in a hash chain."""

@@ -1,0 +1,81 @@
+"""In-toto resource descriptors: how a statement names files, code and packages by their digests."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ticketlab.files import canonical_json, sha256_bytes
+from ticketlab.ledger.facts import Artifact, Blob, Code, StepFact
+
+Descriptor = dict[str, Any]
+
+_NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def of_artifact(artifact: Artifact, kind: str) -> Descriptor:
+    """A file or folder; `kind` says what part it plays."""
+    digest = {"sha256": artifact.sha256} | ({"md5": artifact.md5} if artifact.md5 else {})
+    annotations = {"kind": kind} | ({"path": artifact.path} if artifact.path else {})
+    return {"name": artifact.name, "digest": digest, "annotations": annotations}
+
+
+def artifact(found: Mapping[str, Any]) -> Artifact:
+    """The artifact that `of_artifact` described."""
+    digest = found["digest"]
+    path = found.get("annotations", {}).get("path")
+    return Artifact(found["name"], digest["sha256"], digest.get("md5"), path)
+
+
+def of_code(code: Code) -> list[Descriptor]:
+    """The package's sources; inside git also the commit and tree, and the patch between them if there is one."""
+    digest = {key: value for key, value in (("gitCommit", code.commit), ("gitTree", code.tree)) if value}
+    described = [{"name": "sources", "digest": {"sha256": code.sources}, "annotations": {"kind": "sources"}}]
+    if digest:
+        described.append({"name": "code", "digest": digest, "annotations": {"kind": "code"}})
+    if code.patch:
+        annotations = {"kind": "patch", "size": code.patch.size, "kept": code.patch.kept}
+        described.append({"name": "patch", "digest": {"sha256": code.patch.sha256}, "annotations": annotations})
+    return described
+
+
+def code(found: Iterable[Mapping[str, Any]]) -> Code:
+    """The code that `of_code` described, picked out of all dependencies."""
+    parts = {one["annotations"]["kind"]: one for one in found}
+    git = parts.get("code", {"digest": {}})["digest"]
+    patch = None
+    if "patch" in parts:
+        noted = parts["patch"]["annotations"]
+        patch = Blob(parts["patch"]["digest"]["sha256"], int(noted["size"]), bool(noted["kept"]))
+    return Code(parts["sources"]["digest"]["sha256"], git.get("gitCommit"), git.get("gitTree"), patch)
+
+
+def of_values(name: str, values: Mapping[str, Any], **more: Any) -> Descriptor:
+    """Values small enough to stand in the statement itself, with the digest of their canonical JSON."""
+    annotations = {"kind": name, "values": dict(values), **more}
+    return {"name": name, "digest": {"sha256": sha256_bytes(canonical_json(values))}, "annotations": annotations}
+
+
+def of_step(step: StepFact) -> Descriptor:
+    """A step of the run, by the digest of the list of what it made."""
+    described = of_values(step.name, step.outputs, identity=step.identity)
+    return described | {"annotations": described["annotations"] | {"kind": "step"}}
+
+
+def step(found: Mapping[str, Any]) -> StepFact:
+    """The step that `of_step` described."""
+    noted = found["annotations"]
+    return StepFact(found["name"], noted["identity"], dict(noted["values"]))
+
+
+def spelt(value: float) -> float | str:
+    """A number as JSON can hold it: NaN and the infinities become words."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def number(spelling: float | str) -> float:
+    """The number that `spelt` wrote."""
+    return _NOT_FINITE[spelling] if isinstance(spelling, str) else spelling

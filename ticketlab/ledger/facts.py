@@ -1,0 +1,141 @@
+"""What the ledger says of a run and of its verification, as values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
+
+Result = Literal["PASSED", "WARNED", "FAILED"]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file or folder by its content. `path` is where it lies, relative to the project; `md5` is DVC's name for it.
+
+    ValueError if a digest is malformed or the path leads out of the project.
+    """
+
+    name: str
+    sha256: str
+    md5: str | None = None
+    path: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise TypeError(f"a name is text, not {self.name!r}")
+        if not _SHA256.fullmatch(self.sha256):
+            raise ValueError(f"{self.name}: not a sha256: {self.sha256!r}")
+        if self.md5 is not None and not _MD5.fullmatch(self.md5):
+            raise ValueError(f"{self.name}: not an md5: {self.md5!r}")
+        if self.path is not None:
+            pure = PurePosixPath(self.path)
+            if pure.is_absolute() or ".." in pure.parts or not pure.parts or "\\" in self.path or "\0" in self.path:
+                raise ValueError(f"{self.name}: not a path inside the project: {self.path!r}")
+
+
+@dataclass(frozen=True)
+class Blob:
+    """Bytes named by their digest; `kept` says that they lie in `.ticketlab/blobs/<sha256>`. `size` is in bytes."""
+
+    sha256: str
+    size: int
+    kept: bool
+
+
+@dataclass(frozen=True)
+class Code:
+    """The source that ran. `sources` is the digest of the installed package's own files, known everywhere.
+
+    Inside git: the commit (None before the first one), the tree that a commit of the working state would have, and the
+    patch from the commit to it. Outside git these three are None.
+    """
+
+    sources: str
+    commit: str | None = None
+    tree: str | None = None
+    patch: Blob | None = None
+
+    @property
+    def dirty(self) -> bool:
+        """Whether the working tree differed from the commit."""
+        return self.patch is not None
+
+
+@dataclass(frozen=True)
+class StepFact:
+    """One step of a run: the digest that identifies what was asked of it, and the sha256 of each file it made."""
+
+    name: str
+    identity: str
+    outputs: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """Everything one ledger statement says of one finished run. All mappings hold plain JSON values.
+
+    `density` is the share of prunable weights kept, in (0, 1], None for the dense network; times know their zone.
+    """
+
+    run: str
+    cell: str
+    arm: str
+    subjects: tuple[Artifact, ...]
+    spec: Mapping[str, Any]
+    device: str
+    precision: str
+    determinism: Mapping[str, Any]
+    machine: Mapping[str, Any]
+    code: Code
+    packages: Mapping[str, str]
+    started: datetime
+    finished: datetime
+    spec_file: Artifact | None = None
+    data: tuple[Artifact, ...] = ()
+    statistics: tuple[Artifact, ...] = ()
+    extractors: tuple[Artifact, ...] = ()
+    steps: tuple[StepFact, ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    main_metric: str | None = None
+    density: float | None = None
+    byproducts: tuple[Artifact, ...] = ()
+
+    def __post_init__(self) -> None:
+        for text in (self.run, self.cell, self.arm, self.device, self.precision, self.main_metric or ""):
+            if not isinstance(text, str):
+                raise TypeError(f"text was expected, not {text!r}")
+        for mapping in (self.spec, self.determinism, self.machine, self.packages, self.metrics):
+            if not isinstance(mapping, Mapping):
+                raise TypeError(f"a mapping was expected, not {mapping!r}")
+        for value in (*self.metrics.values(), 0 if self.density is None else self.density):
+            if not isinstance(value, (int, float)):
+                raise TypeError(f"a number was expected, not {value!r}")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a verification of a run found: the names of the checks that passed, passed within tolerance, or failed.
+
+    `statement` is the sha256 of the canonical JSON of the statement that was put to the test, `subjects` are its own.
+    """
+
+    run: str
+    statement: str
+    subjects: tuple[Artifact, ...]
+    at: datetime
+    passed: tuple[str, ...] = ()
+    warned: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    configuration: tuple[Artifact, ...] = ()
+
+    @property
+    def result(self) -> Result:
+        """FAILED if any check failed, else WARNED if any was only within tolerance, else PASSED."""
+        return "FAILED" if self.failed else "WARNED" if self.warned else "PASSED"

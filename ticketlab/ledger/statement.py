@@ -1,0 +1,183 @@
+"""Statements: what a run made from what (SLSA provenance), and what a verification found (in-toto test result)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+from ticketlab.errors import LedgerError
+from ticketlab.ledger import descriptor
+from ticketlab.ledger.facts import Artifact, RunFacts, Verdict
+
+STATEMENT = "https://in-toto.io/Statement/v1"
+PROVENANCE = "https://slsa.dev/provenance/v1"
+TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
+BUILD_TYPE = "urn:ticketlab:run:v1"
+"""The template of a run; its parameters and how to start it again are described in docs/ledger.md."""
+BUILDER = "urn:ticketlab:local:v1"
+"""Whoever runs ticketlab on a machine of their own: nothing vouches for the statement but they."""
+
+Statement = dict[str, Any]
+
+
+def provenance(facts: RunFacts) -> Statement:
+    """The in-toto Statement v1 with SLSA Provenance v1 of one run; JSON values only.
+
+    Source: in-toto attestation framework v1, slsa.dev/spec/v1.0/provenance.
+    """
+    spec_file = {"specFile": descriptor.of_artifact(facts.spec_file, "spec")} if facts.spec_file else {}
+    definition = {
+        "buildType": BUILD_TYPE,
+        "externalParameters": {"spec": dict(facts.spec), "cell": facts.cell, "arm": facts.arm, **spec_file},
+        "internalParameters": {
+            "device": facts.device,
+            "precision": facts.precision,
+            "determinism": dict(facts.determinism),
+            "machine": dict(facts.machine),
+        },
+        "resolvedDependencies": _dependencies(facts),
+    }
+    details = {
+        "builder": {"id": BUILDER, "version": {"ticketlab": version("ticketlab")}},
+        "metadata": {
+            "invocationId": facts.run,
+            "startedOn": _spelt(facts.started),
+            "finishedOn": _spelt(facts.finished),
+        },
+        "byproducts": _byproducts(facts),
+    }
+    return _statement(facts.subjects, PROVENANCE, {"buildDefinition": definition, "runDetails": details})
+
+
+def facts(statement: Mapping[str, Any]) -> RunFacts:
+    """The facts that `provenance` put into a statement; LedgerError if it is not one of ours, or malformed."""
+    predicate = _predicate(statement, PROVENANCE)
+    with _reading("provenance of a ticketlab run"):
+        definition, details = predicate["buildDefinition"], predicate["runDetails"]
+        external, internal = definition["externalParameters"], definition["internalParameters"]
+        dependencies, byproducts = definition["resolvedDependencies"], details["byproducts"]
+        found = {one["annotations"]["kind"]: one["annotations"] for one in (*dependencies, *byproducts)}
+        return RunFacts(
+            run=details["metadata"]["invocationId"],
+            cell=external["cell"],
+            arm=external["arm"],
+            subjects=subjects(statement),
+            spec=external["spec"],
+            spec_file=descriptor.artifact(external["specFile"]) if "specFile" in external else None,
+            device=internal["device"],
+            precision=internal["precision"],
+            determinism=internal["determinism"],
+            machine=internal["machine"],
+            code=descriptor.code(dependencies),
+            data=_of_kind(dependencies, "data"),
+            statistics=_of_kind(dependencies, "statistics"),
+            extractors=_of_kind(dependencies, "extractor"),
+            packages=found["packages"]["values"],
+            steps=tuple(descriptor.step(one) for one in byproducts if one["annotations"]["kind"] == "step"),
+            metrics={name: descriptor.number(value) for name, value in found["metrics"]["values"].items()},
+            main_metric=found["metrics"]["main"],
+            density=found["metrics"]["density"],
+            byproducts=_of_kind(byproducts, "byproduct"),
+            started=_time(details["metadata"]["startedOn"]),
+            finished=_time(details["metadata"]["finishedOn"]),
+        )
+
+
+def verification(verdict: Verdict) -> Statement:
+    """The in-toto Statement v1 with Test Result v0.1 of one verification; ValueError if nothing was checked."""
+    if not (verdict.passed or verdict.warned or verdict.failed):
+        raise ValueError("a verification that checked nothing has no result")
+    tested = {
+        "name": verdict.run,
+        "digest": {"sha256": verdict.statement},
+        "annotations": {"kind": "statement", "at": _spelt(verdict.at)},
+    }
+    predicate = {
+        "result": verdict.result,
+        "configuration": [tested, *(descriptor.of_artifact(one, "configuration") for one in verdict.configuration)],
+        "passedTests": list(verdict.passed),
+        "warnedTests": list(verdict.warned),
+        "failedTests": list(verdict.failed),
+    }
+    return _statement(verdict.subjects, TEST_RESULT, predicate)
+
+
+def verdict(statement: Mapping[str, Any]) -> Verdict:
+    """The verdict that `verification` put into a statement; LedgerError if it is not one, or malformed."""
+    predicate = _predicate(statement, TEST_RESULT)
+    with _reading("test result of a ticketlab run"):
+        tested = next(one for one in predicate["configuration"] if one["annotations"]["kind"] == "statement")
+        found = Verdict(
+            run=tested["name"],
+            statement=tested["digest"]["sha256"],
+            subjects=subjects(statement),
+            at=_time(tested["annotations"]["at"]),
+            passed=tuple(predicate["passedTests"]),
+            warned=tuple(predicate["warnedTests"]),
+            failed=tuple(predicate["failedTests"]),
+            configuration=_of_kind(predicate["configuration"], "configuration"),
+        )
+        if found.result != predicate["result"]:
+            raise ValueError(f"the result is {predicate['result']}, the tests say {found.result}")
+        return found
+
+
+def subjects(statement: Mapping[str, Any]) -> tuple[Artifact, ...]:
+    """The files a statement is about; LedgerError if it is malformed."""
+    with _reading("in-toto statement"):
+        return tuple(descriptor.artifact(one) for one in statement["subject"])
+
+
+def _statement(about: tuple[Artifact, ...], kind: str, predicate: Mapping[str, Any]) -> Statement:
+    if not about:
+        raise ValueError("a statement is about at least one file")
+    subject = [descriptor.of_artifact(one, "subject") for one in about]
+    return {"_type": STATEMENT, "subject": subject, "predicateType": kind, "predicate": dict(predicate)}
+
+
+def _dependencies(facts: RunFacts) -> list[descriptor.Descriptor]:
+    named = (("data", facts.data), ("statistics", facts.statistics), ("extractor", facts.extractors))
+    files = [descriptor.of_artifact(one, kind) for kind, artifacts in named for one in artifacts]
+    return [*descriptor.of_code(facts.code), *files, descriptor.of_values("packages", facts.packages)]
+
+
+def _byproducts(facts: RunFacts) -> list[descriptor.Descriptor]:
+    spelt = {name: descriptor.spelt(value) for name, value in facts.metrics.items()}
+    metrics = descriptor.of_values("metrics", spelt, main=facts.main_metric, density=facts.density)
+    files = (descriptor.of_artifact(one, "byproduct") for one in facts.byproducts)
+    return [metrics, *(descriptor.of_step(one) for one in facts.steps), *files]
+
+
+def _of_kind(found: list[dict[str, Any]], kind: str) -> tuple[Artifact, ...]:
+    return tuple(descriptor.artifact(one) for one in found if one["annotations"]["kind"] == kind)
+
+
+def _predicate(statement: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    if statement.get("_type") != STATEMENT or statement.get("predicateType") != kind:
+        raise LedgerError(f"a statement of type {kind} was expected, not {statement.get('predicateType')!r}")
+    predicate = statement.get("predicate")
+    return predicate if isinstance(predicate, dict) else {}
+
+
+@contextmanager
+def _reading(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
+        raise LedgerError(f"this is not the {what}: {type(error).__name__} {error}") from error
+
+
+def _spelt(moment: datetime) -> str:
+    if moment.tzinfo is None:
+        raise ValueError("a time in the ledger must know its zone")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _time(spelling: str) -> datetime:
+    moment = datetime.fromisoformat(spelling)
+    if moment.tzinfo is None:
+        raise ValueError(f"a time without zone: {spelling!r}")
+    return moment

@@ -1,0 +1,1 @@
+"""What is measured: Frechet, kernel, precision and recall, accuracy, on registered extractors."""

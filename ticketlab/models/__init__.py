@@ -1,0 +1,1 @@
+"""Generators, critics and classifiers: one file per family."""

@@ -1,0 +1,54 @@
+"""Three strided convolutions and a linear head: the lab's own small classifier and feature extractor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from ticketlab.models.initialise import initialise
+from ticketlab.models.resnet import scheme
+
+if TYPE_CHECKING:
+    from ticketlab.datasets.shape import ImageShape
+    from ticketlab.randomness import Key
+    from ticketlab.spec.model import Convnet
+
+
+def build(options: Convnet, shape: ImageShape, key: Key) -> dict[str, nn.Module]:
+    """`classifier` with initial values: Kaiming-normal (fan in, gain sqrt 2) weights, zero biases."""
+    with torch.device("meta"):
+        classifier = StridedNetwork(shape.channels, shape.classes, options.width)
+    return initialise({"classifier": classifier}, scheme, key)
+
+
+class StridedNetwork(nn.Module):
+    """Images (B, C, S, S) -> logits (B, classes); three times 3x3 stride 2, batch normalisation, ReLU."""
+
+    def __init__(self, channels: int, classes: int, width: int) -> None:
+        super().__init__()
+        widths = (width, 2 * width, 4 * width)
+        layers: list[nn.Module] = []
+        for entering, leaving in zip((channels, *widths), widths, strict=False):
+            layers += [
+                nn.Conv2d(entering, leaving, 3, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(leaving),
+                nn.ReLU(),
+            ]
+        self.trunk = nn.Sequential(*layers)
+        self.fc = nn.Linear(widths[-1], classes)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Images -> spatial means of the last convolution's activations (B, 4 width)."""
+        maps: Tensor = self.trunk(images)
+        return maps.mean((2, 3))
+
+    def head(self, features: Tensor) -> Tensor:
+        """(B, 4 width) -> logits (B, classes)."""
+        logits: Tensor = self.fc(features)
+        return logits
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (B, C, S, S) -> logits (B, classes)."""
+        return self.head(self.features(images))

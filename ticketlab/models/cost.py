@@ -1,0 +1,76 @@
+"""What a network costs: parameters, prunable weights, multiply-adds."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from ticketlab.models.prunable import LayerKind, layer_kind, prunable, raw_weight
+
+if TYPE_CHECKING:
+    from ticketlab.datasets.shape import ImageShape
+
+
+@dataclass(frozen=True)
+class NetworkCost:
+    """Counts for one network.
+
+    `parameters`: numbers in all parameters; `prunable`: numbers in prunable weights by kind of layer; `multiply_adds`:
+    of convolutions and linear layers in one forward of one image, biases not counted.
+    """
+
+    parameters: int
+    prunable: dict[LayerKind, int]
+    multiply_adds: int
+
+
+def cost(networks: Mapping[str, nn.Module], shape: ImageShape) -> dict[str, NetworkCost]:
+    """The cost of each network at images of `shape`; a network with an attribute `latent` is fed noise, others images.
+
+    Computed on torch's meta device: no arithmetic, no memory, and the networks themselves are left alone. They may be
+    on the meta device already.
+    """
+    return {title: _cost(network, shape) for title, network in networks.items()}
+
+
+def _cost(network: nn.Module, shape: ImageShape) -> NetworkCost:
+    counts: dict[LayerKind, int] = {"conv": 0, "linear": 0}
+    for weight in prunable({"": network}, [""], ["conv", "linear"]).values():
+        counts[weight.kind] += weight.parameter.numel()
+    latent = getattr(network, "latent", None)
+    entering = (1, latent) if isinstance(latent, int) else (1, shape.channels, shape.size, shape.size)
+    return NetworkCost(
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        prunable=counts,
+        multiply_adds=_multiply_adds(network, entering),
+    )
+
+
+@torch.no_grad()
+def _multiply_adds(network: nn.Module, entering: tuple[int, ...]) -> int:
+    shadow = _on_meta(network).eval()
+    total = 0
+
+    def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal total
+        # Each output (of a transposed convolution: each input) meets one slice of the weight.
+        meeting = inputs[0] if isinstance(layer, nn.modules.conv._ConvTransposeNd) else output
+        total += meeting.numel() * raw_weight(layer)[1][0].numel()
+
+    for layer in shadow.modules():
+        if layer_kind(layer) is not None:
+            layer.register_forward_hook(count)
+    shadow(torch.empty(entering, device="meta"))
+    return total
+
+
+def _on_meta(network: nn.Module) -> nn.Module:
+    """A copy of the network whose tensors have shapes but no memory."""
+    shadows: dict[int, Any] = {id(p): nn.Parameter(p.detach().to("meta")) for p in network.parameters()}
+    shadows.update({id(buffer): buffer.to("meta") for buffer in network.buffers()})
+    return copy.deepcopy(network, shadows)

@@ -1,0 +1,1 @@
+"""From a spec to ordered steps with digests: pure, torch-free."""

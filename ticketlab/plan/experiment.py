@@ -1,0 +1,110 @@
+"""A whole spec as a plan: cells, their arms, and the steps these share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ticketlab.datasets.manifest import read_manifest
+from ticketlab.files import canonical_json, sha256_bytes
+from ticketlab.plan.cell import ArmPlan, CellPlanner
+from ticketlab.plan.steps import Images, Step
+from ticketlab.spec.identity import identity
+
+if TYPE_CHECKING:
+    from ticketlab.spec.loading import Cell, LoadedSpec
+    from ticketlab.spec.spec import Spec
+
+
+@dataclass(frozen=True)
+class CellPlan:
+    """One cell: its resolved spec, the values its matrix gave it, and a plan per arm."""
+
+    name: str
+    labels: dict[str, object]
+    spec: Spec
+    arms: tuple[ArmPlan, ...]
+
+
+@dataclass(frozen=True)
+class ArmAddress:
+    """An arm within an experiment: the smallest thing that has a result."""
+
+    cell: CellPlan
+    plan: ArmPlan
+
+    @property
+    def name(self) -> str:
+        """ "<cell>/<arm>", or the arm alone where there is no matrix."""
+        return f"{self.cell.name}/{self.plan.arm}" if self.cell.name else self.plan.arm
+
+    @property
+    def digest(self) -> str:
+        """sha256 of what is asked and of every step it takes: equal digests are the same run."""
+        steps = [trained.evaluate.digest for trained in (*self.plan.rounds, self.plan.final)]
+        return sha256_bytes(canonical_json({"spec": identity(self.cell.spec), "arm": self.plan.arm, "steps": steps}))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a spec asks for, in order."""
+
+    name: str
+    file: Path
+    text_sha256: str
+    cells: tuple[CellPlan, ...]
+
+    def arms(self) -> Iterator[ArmAddress]:
+        """Every arm of every cell."""
+        for cell in self.cells:
+            for arm in cell.arms:
+                yield ArmAddress(cell, arm)
+
+    def steps(self) -> Iterator[tuple[ArmAddress, Step]]:
+        """Every step once, in an order in which it can be done, with the first arm that needs it."""
+        seen: set[str] = set()
+        for address in self.arms():
+            for step in address.plan.steps():
+                if step.digest not in seen:
+                    seen.add(step.digest)
+                    yield address, step
+
+
+def plan(loaded: LoadedSpec, project: Path, name: str | None = None) -> Plan:
+    """The plan of a loaded, resolved spec; pure but for reading the dataset's manifest under `project`/data.
+
+    `name` is the folder its results go to; the spec's own by default.
+    """
+    cells = tuple(_cell(cell, project) for cell in loaded.cells)
+    return Plan(name or loaded.spec.name, loaded.file, loaded.text_sha256, cells)
+
+
+def _cell(cell: Cell, project: Path) -> CellPlan:
+    spec = cell.spec
+    manifest = read_manifest(project, spec.data.dataset)
+    total = manifest.counts["train"]
+    assert spec.data.size is not None, "the spec was not resolved"
+    assert spec.data.scaling is not None, "the spec was not resolved"
+    images = Images(
+        dataset=spec.data.dataset,
+        digest=sha256_bytes(canonical_json(manifest.sha256)),
+        channels=manifest.channels,
+        classes=len(manifest.classes),
+        size=spec.data.size,
+        fit=spec.data.fit,
+        scaling=spec.data.scaling,
+    )
+    planner = CellPlanner(spec, images, total, kept_images(spec, total))
+    return CellPlan(cell.name, dict(cell.labels), spec, planner.arms())
+
+
+def kept_images(spec: Spec, total: int) -> int:
+    """How many training images a spec keeps of `total`: int(total * ratio) exactly, `count`, or all."""
+    if spec.data.count is not None:
+        return spec.data.count
+    if spec.data.ratio is not None:
+        return int(total * Fraction(str(spec.data.ratio)))
+    return total

@@ -1,0 +1,122 @@
+"""The digest of the source that a step runs: edit the code and the step is another one."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from functools import cache
+from pathlib import Path
+
+from ticketlab.files import canonical_json, sha256_bytes
+
+
+def source_digest(modules: tuple[str, ...]) -> str:
+    """sha256 over the modules named and all they import from their own package.
+
+    Comments, docstrings, layout, `if TYPE_CHECKING:` blocks do not count, nor does `ticketlab.spec`: what it decides
+    reaches a step as values, which the step's digest holds.
+    """
+    return sha256_bytes(canonical_json({name: _meaning(name) for name in closure(modules)}))
+
+
+def closure(modules: tuple[str, ...]) -> tuple[str, ...]:
+    """The modules named and all that they import, directly or not, within their own top-level packages, sorted."""
+    found: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(_imports(name))
+    return tuple(sorted(found))
+
+
+@cache
+def _location(name: str) -> Path | None:
+    """The file of a module, found without importing more than its parent packages."""
+    package, _, _ = name.partition(".")
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        return None
+    path = Path(spec.origin).parent.joinpath(*name.split(".")[1:])
+    if name == package:
+        return Path(spec.origin)
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+@cache
+def _tree(name: str) -> ast.Module:
+    location = _location(name)
+    assert location is not None, f"{name} is not a module with a source file"
+    return ast.parse(location.read_bytes())
+
+
+@cache
+def _imports(name: str) -> tuple[str, ...]:
+    package = name.partition(".")[0]
+    found: set[str] = set()
+    for node in _running_nodes(_tree(name)):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name}: relative imports are not used here"
+            found.add(node.module or "")
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return tuple(sorted(module for module in found if _counts(module, package)))
+
+
+def _counts(module: str, package: str) -> bool:
+    within = module.startswith(f"{package}.")
+    says_what = module == "ticketlab.spec" or module.startswith("ticketlab.spec.")
+    return within and not says_what and _location(module) is not None
+
+
+def _running_nodes(tree: ast.AST) -> list[ast.AST]:
+    """All nodes but those under `if TYPE_CHECKING:`."""
+    nodes: list[ast.AST] = []
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        nodes.append(node)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            waiting.extend(node.orelse)
+        else:
+            waiting.extend(ast.iter_child_nodes(node))
+    return nodes
+
+
+@cache
+def _meaning(name: str) -> str:
+    return sha256_bytes(_spelled(_tree(name)).encode())
+
+
+def _spelled(node: object) -> str:
+    """A node as text without positions, docstrings, type-checking blocks or empty fields (which vary with Python)."""
+    if isinstance(node, list):
+        return "[" + ",".join(map(_spelled, node)) + "]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+        return _spelled(node.orelse)
+    parts = []
+    for field, value in ast.iter_fields(node):
+        if field == "body" and isinstance(value, list):
+            value = _without_docstring(value)
+        if value not in (None, []):
+            parts.append(f"{field}={_spelled(value)}")
+    return f"{type(node).__name__}({','.join(parts)})"
+
+
+def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
+    return [
+        statement
+        for statement in body
+        if not (
+            isinstance(statement, ast.Expr)
+            and isinstance(statement.value, ast.Constant)
+            and isinstance(statement.value.value, str)
+        )
+    ]

@@ -1,0 +1,1 @@
+"""Executing the steps of a plan: store, resume, executors."""

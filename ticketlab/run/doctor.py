@@ -1,0 +1,116 @@
+"""Is this machine fit to run? Versions, device, threads, folders, MLflow and DVC, each finding with its mend."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from ticketlab.run.project import Project
+
+MATCHING = {"2.11": "0.26", "2.12": "0.27", "2.13": "0.28", "2.14": "0.29"}
+"""torchvision releases by the torch release they are built for."""
+
+LEAST = {"mlflow": (3, 11), "dvc": (3, 60), "torch": (2, 11)}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at."""
+
+    good: bool
+    what: str
+    mend: str = ""
+
+
+def examine(project: Project) -> Iterator[Finding]:
+    """All findings about a project on this machine."""
+    yield from _versions()
+    yield from _devices()
+    yield from _folders(project)
+    yield _mlflow(project)
+    yield _dvc(project)
+
+
+def _versions() -> Iterator[Finding]:
+    for name, least in LEAST.items():
+        try:
+            found = version(name)
+        except PackageNotFoundError:
+            yield Finding(False, f"{name} is not installed", f"pip install '{name}>={'.'.join(map(str, least))}'")
+            continue
+        release = tuple(int(part) for part in found.split("+")[0].split(".")[:2])
+        wanted = ".".join(map(str, least))
+        yield Finding(
+            release >= least, f"{name} {found}", f"ticketlab needs {wanted} or later: pip install '{name}>={wanted}'"
+        )
+    torch_release = ".".join(version("torch").split(".")[:2])
+    vision = version("torchvision")
+    expected = MATCHING.get(torch_release)
+    matches = expected is None or vision.startswith(f"{expected}.")
+    yield Finding(
+        matches, f"torchvision {vision} beside torch {version('torch')}", f"pip install 'torchvision=={expected}.*'"
+    )
+    try:
+        import torchvision  # noqa: F401 - a CPU-only torch beside another torchvision fails here
+    except (ImportError, RuntimeError) as error:
+        yield Finding(False, f"torchvision cannot be imported: {error}", "install torch and torchvision from one index")
+
+
+def _devices() -> Iterator[Finding]:
+    import torch
+
+    from ticketlab.run.device import available_cores
+
+    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    yield Finding(True, f"devices: cpu{''.join(f', {name}' for name in names)}")
+    cores = available_cores()
+    limit = os.environ.get("OMP_NUM_THREADS")
+    good = limit is None or not limit.isdigit() or int(limit) >= cores
+    yield Finding(
+        good, f"{cores} cores, OMP_NUM_THREADS {limit or 'not set'}", "unset OMP_NUM_THREADS or set compute.threads"
+    )
+
+
+def _folders(project: Project) -> Iterator[Finding]:
+    free = os.statvfs(project.root)
+    gigabytes = free.f_bavail * free.f_frsize / 2**30
+    yield Finding(gigabytes > 1, f"{gigabytes:.0f} GiB free", "make room: checkpoints and statistics are kept")
+    writable = os.access(project.root, os.W_OK)
+    yield Finding(writable, f"project folder is {'' if writable else 'not '}writable", "work in a folder of your own")
+
+
+def _mlflow(project: Project) -> Finding:
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    if uri:
+        return Finding(True, "MLflow: MLFLOW_TRACKING_URI is set")
+    database = project.root / "mlflow.db"
+    if not database.exists():
+        return Finding(True, "MLflow: no database yet; the first run makes it")
+    try:
+        with sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=2) as connection:
+            found = connection.execute("select count(*) from alembic_version").fetchone()
+    except sqlite3.Error as error:
+        return Finding(
+            False, f"MLflow: mlflow.db cannot be read ({error})", "move it away; `ticketlab reconcile` makes a new one"
+        )
+    return Finding(
+        bool(found and found[0]), "MLflow: mlflow.db is sound", "move it away; `ticketlab reconcile` makes a new one"
+    )
+
+
+def _dvc(project: Project) -> Finding:
+    from ticketlab.errors import TrackingError
+    from ticketlab.tracking import dvc
+
+    if not dvc.is_repository(project.root):
+        return Finding(True, "DVC: not a DVC repository; checkpoints are not versioned (dvc init)")
+    try:
+        changed = dvc.status(project.root)
+    except TrackingError as error:
+        return Finding(False, f"DVC: {error.what}", error.mend)
+    return Finding(
+        not changed, f"DVC: {'clean' if not changed else 'changed: ' + ', '.join(changed)}", "dvc repro, or dvc commit"
+    )

@@ -1,0 +1,197 @@
+"""Running a whole spec: every arm of every cell, from the store where it is there, published and recorded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ticketlab.errors import Interrupted, TicketlabError
+from ticketlab.files import canonical_json, sha256_bytes
+from ticketlab.plan.experiment import ArmAddress, Plan, plan
+from ticketlab.plan.steps import Step
+from ticketlab.run.events import Listener, Notice
+from ticketlab.run.execute import Executor
+from ticketlab.run.project import Project
+from ticketlab.run.published import ArmResult, is_published, record_path
+from ticketlab.run.store import Store
+from ticketlab.spec.catalog import facts
+from ticketlab.spec.loading import LoadedSpec, load
+from ticketlab.spec.resolve import resolve
+from ticketlab.spec.smoke import smoke
+from ticketlab.spec.spec import Spec
+from ticketlab.tracking import dvc
+
+LONGEST_SUFFIX = 60
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A spec that was read and planned in a project."""
+
+    loaded: LoadedSpec
+    plan: Plan
+    project: Project
+    store: Store
+
+    def pending(self) -> list[tuple[ArmAddress, Step]]:
+        """The steps that are not in the store yet, in the order they will be done."""
+        return [(address, step) for address, step in self.plan.steps() if not self.store.has(step)]
+
+
+def load_spec(
+    file: Path, overrides: Sequence[str] = (), *, project: Path | None = None, to_smoke: bool = False
+) -> LoadedSpec:
+    """Read and check a spec, torch-free; every null resolved, and made tiny with `to_smoke`.
+
+    `overrides` are "path=value" texts. Raises `SpecError` with file, line and column.
+    """
+    root = project or Project.around(file.parent).root
+
+    def resolved(spec: Spec) -> Spec:
+        dataset = facts(spec.data.dataset, root)
+        found = resolve(spec, dataset)
+        return smoke(found, dataset.classes) if to_smoke else found
+
+    return load(file, overrides, resolve=resolved)
+
+
+def open_experiment(file: Path, overrides: Sequence[str] = (), *, to_smoke: bool = False) -> Experiment:
+    """Read, check and plan a spec in the project it lies in.
+
+    Results of a spec run with overrides go to a folder of their own, named after the overrides.
+    """
+    project = Project(Project.around(file.parent).root, to_smoke)
+    loaded = load_spec(file, overrides, project=project.root, to_smoke=to_smoke)
+    return Experiment(
+        loaded, plan(loaded, project.root, _run_name(loaded.spec.name, overrides)), project, Store(project.lab)
+    )
+
+
+def _run_name(name: str, overrides: Sequence[str]) -> str:
+    suffix = "_".join(re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-") for text in overrides)
+    if len(suffix) > LONGEST_SUFFIX:
+        suffix = sha256_bytes(canonical_json(list(overrides)))[:12]
+    return f"{name}+{suffix}" if suffix else name
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An arm that could not be finished, and why."""
+
+    name: str
+    error: TicketlabError
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run found: results by arm, failures, the folder they lie in, and whether all of it was there already."""
+
+    results: Sequence[ArmResult]
+    failures: Sequence[Failure]
+    folder: Path
+    nothing_to_do: bool = False
+
+
+def is_done(experiment: Experiment) -> bool:
+    """Whether every arm is finished, recorded and published; quick, and torch-free."""
+    project, store = experiment.project, experiment.store
+    addresses = list(experiment.plan.arms())
+    recorded = project.smoke or all(record_path(address, project).is_file() for address in addresses)
+    published = all(is_published(experiment.plan, address, project, store) for address in addresses)
+    return recorded and published
+
+
+def run(
+    experiment: Experiment,
+    listener: Listener = lambda event: None,
+    *,
+    fresh: bool = False,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Do what is not done, publish and record it; an arm that fails does not stop the others.
+
+    `fresh` forgets the results of this experiment's steps first, shared ones too. Raises `Interrupted` when asked to
+    stop, and `DataError` when the dataset is neither there nor to be had from DVC.
+    """
+    from ticketlab.run.publish import arm_result, publish
+    from ticketlab.run.record import Record
+
+    plan, project, store = experiment.plan, experiment.project, experiment.store
+    if fresh:
+        forget(experiment)
+    fetch_data(experiment, listener)
+    record = None if project.smoke else Record(plan, experiment.loaded.spec.name, project, store, listener)
+    results: list[ArmResult] = []
+    failures: list[Failure] = []
+    perform = _Performing(experiment, listener, stopping)
+    for address in plan.arms():
+        if record:
+            record.begin(address)
+        try:
+            perform.arm(address)
+        except Interrupted:
+            if record:
+                record.interrupt(address)
+            raise
+        except TicketlabError as error:
+            failures.append(Failure(address.name, error))
+            if record:
+                record.fail(address, error)
+            continue
+        results.append(arm_result(address, store))
+        folder = publish(plan, results, project, store)
+        if record and not record_path(address, project).is_file():
+            record.finish(address, results[-1], folder)
+    folder = project.runs / plan.name
+    if record:
+        record.close(folder, bool(failures), plan.name != experiment.loaded.spec.name)
+    return Outcome(results, failures, folder)
+
+
+class _Performing:
+    """Performs the steps of arms, counting those that were not in the store when it began."""
+
+    def __init__(self, experiment: Experiment, listener: Listener, stopping: Callable[[], bool]) -> None:
+        self._executor = Executor(experiment.project.root, experiment.store, listener, stopping)
+        pending = experiment.pending()
+        self._total = len(pending)
+        self._position = {step.digest: number for number, (_, step) in enumerate(pending, 1)}
+
+    def arm(self, address: ArmAddress) -> None:
+        """Every step of an arm."""
+        for step in address.plan.steps():
+            self._executor.ensure(step, address.name, self._position.get(step.digest, 0), self._total)
+
+
+def prepare_statistics(experiment: Experiment, listener: Listener = lambda event: None) -> Path:
+    """Perform only the steps that reference statistics need, and publish these; the folder."""
+    from ticketlab.run.publish import publish_statistics
+
+    fetch_data(experiment, listener)
+    executor = Executor(experiment.project.root, experiment.store, listener, lambda: False)
+    for address, step in experiment.plan.steps():
+        if step.kind == "statistics":
+            for needed in step.lineage():
+                executor.ensure(needed, address.name)
+    folder = experiment.project.runs / experiment.plan.name
+    publish_statistics(experiment.plan, folder, experiment.store)
+    return folder / "statistics"
+
+
+def forget(experiment: Experiment) -> None:
+    """Remove what the store holds of an experiment, and the notes that it was recorded (the ledger keeps its entries)."""
+    for _, step in experiment.plan.steps():
+        experiment.store.discard(step)
+    for address in experiment.plan.arms():
+        record_path(address, experiment.project).unlink(missing_ok=True)
+
+
+def fetch_data(experiment: Experiment, listener: Listener) -> None:
+    """Pull datasets that are not there from the DVC remote, where the project has one."""
+    root = experiment.project.root
+    for name in sorted({cell.spec.data.dataset for cell in experiment.plan.cells}):
+        if not (root / "data" / name / "dataset.json").is_file() and (root / "data.dvc").is_file():
+            listener(Notice(f"pulling data/{name} from the DVC remote"))
+            dvc.pull(root, f"data/{name}")

@@ -1,0 +1,62 @@
+"""The rows of a training's curves, appended one by one; a row survives a kill and is never written twice."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class Journal:
+    """An append-only file of rows {"t": unix milliseconds, "step": n, "metrics": {name: value}}.
+
+    A resumed training repeats some steps; their rows are there already, with equal values, and keep the time they were
+    first seen. A torn last line, left by a kill inside a write, is cut off when the journal is opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._seen = {(row["step"], name) for row in _repaired_rows(path) for name in row["metrics"]}
+        self._handle = path.open("a", encoding="ascii")
+
+    def __call__(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Add a row; values already there for this step are left out."""
+        fresh = {name: float(value) for name, value in metrics.items() if (step, name) not in self._seen}
+        if not fresh:
+            return
+        row = {"t": time.time_ns() // 1_000_000, "step": step, "metrics": {k: _spelled(v) for k, v in fresh.items()}}
+        self._handle.write(json.dumps(row) + "\n")
+        self._handle.flush()
+        self._seen.update((step, name) for name in fresh)
+
+    def close(self) -> None:
+        """No more rows from here."""
+        self._handle.close()
+
+
+def rows(path: Path) -> list[dict[str, float]]:
+    """The whole rows of a journal in order, each {"step": n, name: value, ...}; none if there is no file."""
+    if not path.exists():
+        return []
+    whole = path.read_bytes().rpartition(b"\n")[0]
+    found = (json.loads(line) for line in whole.splitlines())
+    return [{"step": row["step"], **{k: float(v) for k, v in row["metrics"].items()}} for row in found]
+
+
+def _repaired_rows(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if len(whole) != len(content):
+        with path.open("r+b") as handle:
+            handle.truncate(len(whole))
+    return [json.loads(line) for line in whole.splitlines()]
+
+
+def _spelled(value: float) -> float | str:
+    return value if math.isfinite(value) else str(value)

@@ -1,0 +1,115 @@
+"""Results where people look for them: `runs/<name>/`, made from the store and from nothing else."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ticketlab.files import sha256_file, write_atomically, write_json
+from ticketlab.plan.experiment import ArmAddress, Plan
+from ticketlab.report.curves import curves_png
+from ticketlab.report.table import markdown
+from ticketlab.run.journal import rows
+from ticketlab.run.project import Project
+from ticketlab.run.published import ArmResult, place_of
+from ticketlab.run.store import Store
+from ticketlab.tickets.file import read as read_ticket
+
+
+def arm_result(address: ArmAddress, store: Store) -> ArmResult:
+    """Read the result of a finished arm from the store."""
+    final = address.plan.final
+    trained, evaluated = store.result(final.train), store.result(final.evaluate)
+    files = {"weights.safetensors": trained.path("weights.safetensors"), "metrics.json": evaluated.path("metrics.json")}
+    density, layers = 1.0, {}
+    if final.mask is not None:
+        files["ticket.safetensors"] = store.result(final.mask).path("ticket.safetensors")
+        mask, _, _ = read_ticket(files["ticket.safetensors"])
+        density = float(mask.density)
+        layers = {layer: float(share) for layer, share in mask.layer_densities().items()}
+    if "samples.png" in evaluated.files:
+        files["samples.png"] = evaluated.path("samples.png")
+    for name in trained.files:
+        if name.startswith("samples-"):
+            files[f"samples/{name.removeprefix('samples-')}"] = trained.path(name)
+    return ArmResult(
+        name=address.name,
+        cell=address.cell.name,
+        arm=address.plan.arm,
+        density=density,
+        metrics=json.loads(files["metrics.json"].read_bytes()),
+        files=files,
+        sha256={name: sha256_file(path) for name, path in files.items()},
+        layer_densities=layers,
+        collapsed=[layer for layer, share in layers.items() if share == 0],
+    )
+
+
+def publish(plan: Plan, results: Sequence[ArmResult], project: Project, store: Store) -> Path:
+    """Bring `runs/<name>/` up to date with the results at hand; the folder.
+
+    Layout: tickets/<arm>/ (masks and weights, for DVC), statistics/, <arm>/ (samples, spec, metrics, curves), and over
+    all arms metrics.json, curves.csv, curves.png and results.md.
+    """
+    folder = project.runs / plan.name
+    addresses = {address.name: address for address in plan.arms()}
+    for result in results:
+        address = addresses[result.name]
+        for name, path in result.files.items():
+            _place(path, place_of(folder, result.name, name))
+        write_json(folder / result.name / "spec.json", address.cell.spec.asks())
+    publish_statistics(plan, folder, store)
+    write_json(folder / "metrics.json", {r.name: {"density": r.density, **r.metrics} for r in results})
+    journals = {result.name: _curve(addresses[result.name], store) for result in results}
+    write_atomically(folder / "curves.csv", _curves_csv(journals))
+    write_atomically(folder / "curves.png", curves_png(journals))
+    write_atomically(folder / "results.md", markdown(plan.name, results).encode())
+    return folder
+
+
+def _curve(address: ArmAddress, store: Store) -> list[dict[str, float]]:
+    """The rows of an arm's training, and what was measured at its end."""
+    final = address.plan.final
+    return [row for step in (final.train, final.evaluate) for row in rows(store.journal(step))]
+
+
+def publish_statistics(plan: Plan, folder: Path, store: Store) -> None:
+    """The reference statistics and the extractors they came from, under `folder`/statistics/<digest>/."""
+    for _, step in plan.steps():
+        if step.kind == "statistics" and store.has(step):
+            target = folder / "statistics" / step.digest[:12]
+            _place(store.result(step).path("statistics.npz"), target / "statistics.npz")
+            extractor = step.inputs.get("extractor")
+            if extractor is not None:
+                _place(store.result(extractor).path("weights.safetensors"), target / "extractor.safetensors")
+
+
+def _place(source: Path, target: Path) -> None:
+    """Copy a file unless an equal one is there."""
+    if (
+        target.exists()
+        and target.stat().st_size == source.stat().st_size
+        and sha256_file(target) == sha256_file(source)
+    ):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = target.with_name(f".{target.name}.{os.getpid()}.part")
+    shutil.copyfile(source, scratch)
+    os.replace(scratch, target)
+
+
+def _curves_csv(journals: Mapping[str, Sequence[Mapping[str, float]]]) -> bytes:
+    """All curves in one table: arm, step, then one column per metric."""
+    names = sorted({name for found in journals.values() for row in found for name in row if name != "step"})
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["arm", "step", *names])
+    for arm, found in journals.items():
+        for row in found:
+            writer.writerow([arm, int(row["step"]), *(repr(row[name]) if name in row else "" for name in names)])
+    return text.getvalue().encode()

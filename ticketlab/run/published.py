@@ -1,0 +1,50 @@
+"""What a finished arm left and where it is published; torch-free, so that "nothing to do" is said at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ticketlab.plan.experiment import ArmAddress, Plan
+from ticketlab.run.project import Project
+from ticketlab.run.store import Store
+
+VERSIONED = ("weights.safetensors", "ticket.safetensors")
+"""Files that DVC versions; they lie apart from the others, under tickets/."""
+
+
+@dataclass(frozen=True)
+class ArmResult:
+    """What an arm found: density of its mask (1 without), metrics by name, and the sha256 of what it left."""
+
+    name: str
+    cell: str
+    arm: str
+    density: float
+    metrics: Mapping[str, float]
+    files: Mapping[str, Path]
+    sha256: Mapping[str, str]
+    layer_densities: Mapping[str, float]
+    collapsed: Sequence[str]
+
+
+def place_of(folder: Path, arm: str, name: str) -> Path:
+    """Where a file of an arm is published under `runs/<name>/`."""
+    return folder / "tickets" / arm / name if name in VERSIONED else folder / arm / name
+
+
+def is_published(plan: Plan, address: ArmAddress, project: Project, store: Store) -> bool:
+    """Whether an arm is finished and its files lie where they belong (their content is not looked at)."""
+    final = address.plan.final
+    steps = [trained.evaluate for trained in address.plan.rounds] + [final.train, final.evaluate]
+    if not all(store.has(step) for step in steps):
+        return False
+    names = ["weights.safetensors", "metrics.json", *(["ticket.safetensors"] if final.mask else [])]
+    folder = project.runs / plan.name
+    return all(place_of(folder, address.name, name).is_file() for name in names) and (folder / "metrics.json").is_file()
+
+
+def record_path(address: ArmAddress, project: Project) -> Path:
+    """Where it is noted that an arm was recorded: in the outbox and in the ledger."""
+    return project.lab / "records" / f"{address.digest}.json"

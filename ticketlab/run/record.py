@@ -1,0 +1,133 @@
+"""The record of a run: MLflow by way of the outbox, the ledger, DVC. None of them can stop or change it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ticketlab.errors import TicketlabError, TrackingError
+from ticketlab.files import write_json
+from ticketlab.ledger import capture
+from ticketlab.ledger.chain import Chain
+from ticketlab.ledger.facts import Code
+from ticketlab.ledger.statement import provenance
+from ticketlab.plan.experiment import ArmAddress, Plan
+from ticketlab.run.events import Listener, Notice
+from ticketlab.run.journal import Journal
+from ticketlab.run.project import Project
+from ticketlab.run.published import ArmResult, record_path
+from ticketlab.run.statement import run_facts
+from ticketlab.run.store import Store
+from ticketlab.run.tracked import arm_runs, finished, parent_run
+from ticketlab.tracking import dvc
+from ticketlab.tracking.courier import Courier
+from ticketlab.tracking.outbox import Outbox, TrackedRun
+from ticketlab.tracking.pipeline import stages_of
+
+COURIER_SECONDS = 60.0
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@dataclass
+class Record:
+    """One run being recorded. `code` and `packages` are captured when it begins: that is the code that runs."""
+
+    plan: Plan
+    experiment: str
+    project: Project
+    store: Store
+    listener: Listener
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def __post_init__(self) -> None:
+        self._outbox = Outbox.of(self.project.root)
+        self._parent = parent_run(self.plan, self.experiment, int(self.started.timestamp() * 1000))
+        self._outbox.put(self._parent)
+        self._code: Code = capture.code(self.project.root)
+        self._packages = capture.packages()
+        self._courier = Courier(self.project.root)
+
+    def begin(self, address: ArmAddress) -> None:
+        """An arm is being worked on: its curves go to MLflow as they grow."""
+        for run in self._runs(address):
+            self._outbox.put(run)
+
+    def finish(self, address: ArmAddress, result: ArmResult, folder: Path) -> None:
+        """An arm is done: summary, files and status to MLflow, a statement to the ledger."""
+        summary = Journal(self._summary(address))
+        summary(address.plan.final.train.objective.steps, {"density": result.density})
+        summary.close()
+        arm, *rounds = self._runs(address)
+        own = folder / result.name
+        files = {path: "" for path in sorted(own.glob("*.*"))}
+        if "ticket.safetensors" in result.files:
+            files[folder / "tickets" / result.name / "ticket.safetensors"] = "ticket"
+        files.update({path: "samples" for path in sorted((own / "samples").glob("*.png"))})
+        entry = Chain(self.project.ledger).append(
+            provenance(
+                run_facts(
+                    self.plan, address, result, self.started, self._code, self._packages, self.project, self.store
+                )
+            )
+        )
+        tags = {
+            "ticketlab.ledger": entry.digest,
+            **{f"sha256.{name}": digest for name, digest in result.sha256.items()},
+        }
+        self._outbox.put(finished(arm, "FINISHED", _now(), tags, files, self.project))
+        for run in rounds:
+            self._outbox.put(finished(run, "FINISHED", _now(), {}, {}, self.project))
+        write_json(record_path(address, self.project), {"ledger": entry.digest, "index": entry.index})
+
+    def fail(self, address: ArmAddress, error: TicketlabError) -> None:
+        """An arm could not be finished."""
+        for run in self._runs(address):
+            self._outbox.put(finished(run, "FAILED", _now(), {"ticketlab.error": error.what[:500]}, {}, self.project))
+
+    def interrupt(self, address: ArmAddress) -> None:
+        """The user stopped the run inside this arm."""
+        for run in (self._parent, *self._runs(address)):
+            self._outbox.put(finished(run, "KILLED", _now(), {}, {}, self.project))
+        self._courier.finish(5.0)
+
+    def close(self, folder: Path, failed: bool, overridden: bool) -> None:
+        """Everything is done: the last rows delivered, checkpoints versioned."""
+        status = "FAILED" if failed else "FINISHED"
+        over_all = {folder / name: "" for name in ("results.md", "curves.png", "curves.csv", "metrics.json")}
+        self._outbox.put(finished(self._parent, status, _now(), {}, over_all, self.project))
+        delivery = self._courier.finish(COURIER_SECONDS)
+        if delivery.problem:
+            waiting = f"{delivery.pending} rows wait; they are delivered by the next run or `ticketlab reconcile`"
+            self.listener(Notice(f"MLflow: {delivery.problem}; {waiting}"))
+        if not failed:
+            version_outputs(self.plan, folder, overridden, self.project, self.listener)
+
+    def _runs(self, address: ArmAddress) -> list[TrackedRun]:
+        return list(arm_runs(address, self._parent, self.project, self.store, self._summary(address)))
+
+    def _summary(self, address: ArmAddress) -> Path:
+        return self.project.lab / "journals" / f"{self._parent.key[:16]}-{address.digest}.jsonl"
+
+
+def version_outputs(plan: Plan, folder: Path, overridden: bool, project: Project, listener: Listener) -> None:
+    """Give the run's tickets and checkpoints to DVC: by the spec's stages in dvc.yaml, else by `dvc add`."""
+    if dvc.inside_stage():
+        return
+    if not dvc.is_repository(project.root):
+        listener(Notice("not a DVC repository, so checkpoints are not versioned (`dvc init` makes one)"))
+        return
+    spec = plan.file.resolve()
+    inside = spec.is_relative_to(project.root) and not overridden
+    stages = stages_of(project.root, spec.relative_to(project.root).as_posix()) if inside else []
+    try:
+        if stages:
+            dvc.commit(project.root, stages)
+        else:
+            dvc.add(project.root, [(folder / "tickets").relative_to(project.root).as_posix()])
+    except TrackingError as error:
+        listener(Notice(f"DVC: {error}"))

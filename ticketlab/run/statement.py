@@ -1,0 +1,69 @@
+"""A finished arm as the ledger states it: what was asked, with what, by which code, and what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ticketlab.ledger import capture
+from ticketlab.ledger.facts import Artifact, Code, RunFacts, StepFact
+from ticketlab.plan.experiment import ArmAddress, Plan
+from ticketlab.run.project import Project
+from ticketlab.run.published import ArmResult, place_of
+from ticketlab.run.store import Store
+from ticketlab.tracking.pipeline import md5_of
+
+
+def run_facts(
+    plan: Plan,
+    address: ArmAddress,
+    result: ArmResult,
+    started: datetime,
+    code: Code,
+    packages: Mapping[str, str],
+    project: Project,
+    store: Store,
+) -> RunFacts:
+    """Everything one ledger statement says of a finished arm."""
+    from ticketlab.run.device import arrange
+
+    spec = address.cell.spec
+    device = arrange(spec.compute).torch.type
+    folder = project.runs / plan.name
+    final = address.plan.final
+    steps = list(address.plan.steps())
+    return RunFacts(
+        run=address.digest[:16],
+        cell=f"{plan.name}/{address.name}",
+        arm=address.plan.arm,
+        subjects=tuple(
+            Artifact(name, digest, path=place_of(folder, address.name, name).relative_to(project.root).as_posix())
+            for name, digest in result.sha256.items()
+        ),
+        spec=spec.asks(),
+        device=device,
+        precision=spec.compute.precision,
+        determinism=capture.determinism(),
+        machine=capture.machine(device),
+        code=code,
+        packages=packages,
+        started=started,
+        finished=datetime.now(UTC),
+        spec_file=Artifact(plan.file.name, plan.text_sha256),
+        data=(Artifact(spec.data.dataset, final.train.images.digest, md5_of(project.root, "data"), "data"),),
+        statistics=tuple(
+            Artifact("statistics.npz", store.result(step).files["statistics.npz"])
+            for step in steps
+            if step.kind == "statistics"
+        ),
+        extractors=tuple(
+            Artifact("extractor.safetensors", store.result(step.inputs["extractor"]).files["weights.safetensors"])
+            for step in steps
+            if step.kind == "statistics" and "extractor" in step.inputs
+        ),
+        steps=tuple(StepFact(step.title, step.digest, store.result(step).files) for step in steps),
+        metrics=dict(result.metrics),
+        main_metric=next(iter(result.metrics), None),
+        density=None if final.mask is None else result.density,
+    )

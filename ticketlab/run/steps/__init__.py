@@ -1,0 +1,1 @@
+"""What is done in each kind of step: one module per kind."""

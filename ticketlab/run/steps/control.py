@@ -1,0 +1,27 @@
+"""The masks that a ticket is compared with: random ones of the same layer densities, shuffled ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+from ticketlab.randomness import Key
+from ticketlab.tickets.controls import random_like, shuffled
+from ticketlab.tickets.file import read as read_ticket
+from ticketlab.tickets.file import write as write_ticket
+
+if TYPE_CHECKING:
+    from ticketlab.plan.steps import Control, Step
+    from ticketlab.run.workplace import Workplace
+
+CONTROLS = {"random": random_like, "shuffled": shuffled}
+
+
+def perform(asked: Step, place: Workplace) -> None:
+    """Write `ticket.safetensors`: the control's mask, under the control's name."""
+    step = cast("Control", asked)
+    path = place.input("mask", "ticket.safetensors")
+    assert path is not None, "a control is drawn from a ticket"
+    mask, facts, _ = read_ticket(path)
+    control = CONTROLS[step.control](mask, Key(step.seed).of("control", step.control))
+    write_ticket(place.out / "ticket.safetensors", control, replace(facts, method=f"{step.control} of {facts.method}"))

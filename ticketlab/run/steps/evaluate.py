@@ -1,0 +1,32 @@
+"""Measuring a trained network: its metrics, and a grid of its samples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from ticketlab.files import write_atomically, write_json
+from ticketlab.run.device import arrange
+from ticketlab.run.steps.measure import measurer
+from ticketlab.run.steps.networks import initial_networks, load_networks, trained_weights
+
+if TYPE_CHECKING:
+    from ticketlab.plan.steps import Evaluate, Step
+    from ticketlab.run.workplace import Workplace
+
+
+def perform(asked: Step, place: Workplace) -> None:
+    """Write `metrics.json` and, for generators, `samples.png`."""
+    step = cast("Evaluate", asked)
+    device = arrange(step.compute)
+    path = place.input("weights", "weights.safetensors")
+    assert path is not None, "a training is evaluated"
+    trained = trained_weights(path)
+    averages = {name.removeprefix("ema."): value for name, value in trained.items() if name.startswith("ema.")}
+    networks = initial_networks(step.model, step.images, step.seed, "init")
+    load_networks(networks, {**trained, **averages})
+    network = device.place(networks[step.model.networks[0]]).eval()
+    found = measurer(step.measurement, step.images, step.seed, place, device)(network)
+    write_json(place.out / "metrics.json", found.metrics)
+    place.log(step.after, found.metrics)
+    if found.grid is not None:
+        write_atomically(place.out / "samples.png", found.grid)

@@ -1,0 +1,118 @@
+"""Training a network under a mask, from where the ticket's rewinding says, resumable at every step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
+
+from torch import Tensor, nn
+
+from ticketlab.datasets.batches import Batches, prepare
+from ticketlab.datasets.pack import read_split
+from ticketlab.models.prunable import prunable
+from ticketlab.randomness import Key
+from ticketlab.run.device import Device, arrange
+from ticketlab.run.steps.measure import Measurer, measurer, scaling_of
+from ticketlab.run.steps.networks import initial_networks, load_networks, trained_weights
+from ticketlab.tickets.apply import MaskedWeights
+from ticketlab.tickets.file import read as read_ticket
+from ticketlab.tickets.mask import Mask
+from ticketlab.training import checkpoint
+from ticketlab.training.loop import Course, follow
+from ticketlab.training.setup import Setup, Training
+
+if TYPE_CHECKING:
+    from ticketlab.plan.steps import Step, Train
+    from ticketlab.run.workplace import Workplace
+
+
+def perform(asked: Step, place: Workplace) -> None:
+    """Write `weights.safetensors` (and `rewind.safetensors` where a later round returns to an early step)."""
+    step = cast("Train", asked)
+    device = arrange(step.compute)
+    networks = initial_networks(step.model, step.images, step.seed, step.initial)
+    start = place.input("start", "rewind.safetensors" if step.begin else "weights.safetensors")
+    if start is not None:
+        load_networks(networks, trained_weights(start))
+    for network in networks.values():
+        device.place(network)
+    setup = Setup(
+        objective=step.objective,
+        networks=networks,
+        masks=_masks(place, networks),
+        batches=_batches(step, place, device),
+        scale=_scale(step, place, device),
+        augmenters=[_made(options.made_by)(options) for options in step.objective.augment],
+        key=Key(step.seed).of("train"),
+        precision=device.precision,
+        compile=device.compiled,
+    )
+    training: Training = _made(step.objective.made_by)(setup)
+    course = Course(
+        begin=step.begin,
+        end=step.objective.steps,
+        compute=step.compute,
+        folder=place.folder,
+        keep=step.keep,
+        kept=place.out / "rewind.safetensors",
+        watch_every=step.watch_every,
+        watch=_watch(step, place, device, training),
+    )
+    follow(training, course, place.log, place.stopping)
+    checkpoint.write(place.out / "weights.safetensors", training.weights(), {"steps": step.objective.steps})
+
+
+def _masks(place: Workplace, networks: Mapping[str, nn.Module]) -> dict[str, MaskedWeights]:
+    """The mask, tied to the live weights of each network that it covers."""
+    path = place.input("mask", "ticket.safetensors")
+    if path is None:
+        return {}
+    mask, _, _ = read_ticket(path)
+    by_network: dict[str, dict[str, Tensor]] = {}
+    for layer in mask:
+        by_network.setdefault(layer.partition(".")[0], {})[layer] = mask[layer]
+    live = {
+        layer: weight.parameter for layer, weight in prunable(networks, tuple(networks), ("conv", "linear")).items()
+    }
+    return {
+        name: MaskedWeights({layer: live[layer] for layer in layers}, Mask(layers))
+        for name, layers in by_network.items()
+    }
+
+
+def _batches(step: Train, place: Workplace, device: Device) -> Batches:
+    split = read_split(place.project, step.images.dataset, "train")
+    images, labels = split.images, split.labels
+    subset = place.input("subset", "indices.safetensors")
+    if subset is not None:
+        indices = trained_weights(subset)["indices"]
+        images, labels = images[indices], labels[indices]
+    pixels = prepare(images, step.images.size, step.images.fit, device.torch)
+    return Batches(pixels, labels.to(device.torch), step.objective.batch, Key(step.seed).of("data"))
+
+
+def _scale(step: Train, place: Workplace, device: Device) -> Callable[[Tensor], Tensor]:
+    scaling = scaling_of(step.images, step.images.scaling, place)
+    return lambda pixels: device.images(scaling(pixels))
+
+
+def _watch(
+    step: Train, place: Workplace, device: Device, training: Training
+) -> Callable[[int], Mapping[str, float]] | None:
+    if step.watch is None:
+        return None
+    measure: Measurer = measurer(step.watch, step.images, step.seed, place, device)
+
+    def watch(number: int) -> Mapping[str, float]:
+        found = measure(training.evaluated())
+        if found.grid is not None:
+            (place.out / f"samples-{number:07d}.png").write_bytes(found.grid)
+        return found.metrics
+
+    return watch
+
+
+def _made(made_by: str) -> Callable[..., Any]:
+    module, _, name = made_by.partition(":")
+    return cast("Callable[..., Any]", getattr(import_module(module), name))

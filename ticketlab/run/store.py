@@ -1,0 +1,116 @@
+"""The content-addressed store: a finished step is a folder named by its digest, whole or absent, never changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from ticketlab.errors import CorruptFile
+from ticketlab.files import canonical_json, sha256_file, sync_folder, write_json
+from ticketlab.plan.steps import Step
+
+RECORD = "step.json"
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outputs of a finished step: a folder, and the sha256 of each file in it."""
+
+    folder: Path
+    files: Mapping[str, str]
+
+    def path(self, name: str) -> Path:
+        """One output file."""
+        return self.folder / name
+
+
+class Store:
+    """Finished steps under `root`/store, unfinished ones under `root`/work, locks and journals beside them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._checked: set[str] = set()
+
+    def folder(self, step: Step) -> Path:
+        """Where the outputs of a step are, or will be."""
+        return self.root / "store" / step.kind / step.digest
+
+    def journal(self, step: Step) -> Path:
+        """The curves of a step; outside the step's outputs, because rows carry times."""
+        return self.root / "journals" / f"{step.digest}.jsonl"
+
+    def has(self, step: Step) -> bool:
+        """Whether a step is finished."""
+        return (self.folder(step) / RECORD).is_file()
+
+    def result(self, step: Step, *, check: bool = True) -> Result:
+        """The outputs of a finished step; with `check`, every file is compared with its recorded sha256 (once a process).
+
+        Raises `CorruptFile` when a file is missing or not what was written.
+        """
+        folder = self.folder(step)
+        try:
+            files: dict[str, str] = json.loads((folder / RECORD).read_bytes())["outputs"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CorruptFile("the record of a finished step cannot be read", where=str(folder / RECORD)) from error
+        if check and step.digest not in self._checked:
+            for name, digest in files.items():
+                path = folder / name
+                if not path.is_file() or sha256_file(path) != digest:
+                    raise CorruptFile("an output of a finished step was changed or lost", where=str(path))
+            self._checked.add(step.digest)
+        return Result(folder, files)
+
+    def discard(self, step: Step) -> None:
+        """Forget a step: its outputs, its unfinished work and its curves."""
+        self._checked.discard(step.digest)
+        for folder in (self.folder(step), self._work(step)):
+            if folder.exists():
+                # Renamed first: a half-removed folder must not look like a finished step.
+                doomed = folder.with_name(f"{folder.name}.removed-{os.getpid()}")
+                os.replace(folder, doomed)
+                shutil.rmtree(doomed)
+        self.journal(step).unlink(missing_ok=True)
+
+    @contextmanager
+    def working(self, step: Step) -> Iterator[Path]:
+        """The folder of unfinished work on a step, held by this process alone; what is in it survives a kill."""
+        locks = self.root / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        with FileLock(locks / f"{step.digest}.lock"):
+            work = self._work(step)
+            work.mkdir(parents=True, exist_ok=True)
+            yield work
+
+    def finish(self, step: Step, outputs: Path) -> Result:
+        """Turn a folder of outputs into the finished step: fsync everything, then one rename."""
+        files = {path.name: sha256_file(path) for path in sorted(outputs.iterdir()) if path.name != RECORD}
+        for name in files:
+            with (outputs / name).open("rb") as handle:
+                os.fsync(handle.fileno())
+        write_json(outputs / RECORD, {"kind": step.kind, "digest": step.digest, "asks": _plain(step), "outputs": files})
+        target = self.folder(step)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            shutil.rmtree(target)
+        os.replace(outputs, target)
+        sync_folder(target.parent)
+        shutil.rmtree(self._work(step), ignore_errors=True)
+        self._checked.add(step.digest)
+        return Result(target, files)
+
+    def _work(self, step: Step) -> Path:
+        return self.root / "work" / step.digest
+
+
+def _plain(step: Step) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(canonical_json(step.asks()))
+    return plain

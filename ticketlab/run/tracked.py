@@ -1,0 +1,107 @@
+"""An arm as MLflow should see it: parameters, curves, rounds as nested runs, small files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ticketlab.files import sha256_bytes
+from ticketlab.plan.cell import Trained
+from ticketlab.plan.experiment import ArmAddress, Plan
+from ticketlab.plan.steps import Step
+from ticketlab.run.project import Project
+from ticketlab.run.store import Store
+from ticketlab.tracking.outbox import Artifact, Journal, TrackedRun
+from ticketlab.tracking.process import this_process
+
+LONGEST_PARAMETER = 500
+
+
+def key_of(*parts: str | int) -> str:
+    """The lasting name of a tracked run."""
+    return sha256_bytes(json.dumps(parts).encode())
+
+
+def parent_run(plan: Plan, experiment: str, started: int) -> TrackedRun:
+    """The run that holds all arms of a spec."""
+    return TrackedRun(
+        key=key_of("plan", *(address.digest for address in plan.arms()), started),
+        experiment=experiment,
+        name=plan.name,
+        tags={"ticketlab.kind": "experiment"},
+        started=started,
+        process=this_process(),
+    )
+
+
+def arm_runs(
+    address: ArmAddress, parent: TrackedRun, project: Project, store: Store, summary: Path
+) -> Iterator[TrackedRun]:
+    """The arm's run under `parent`, then a run for each round of drawing under it; `summary` is the arm's own journal."""
+    final = address.plan.final
+    draws = [step for step in final.evaluate.lineage() if step.kind in ("draw", "control")]
+    arm = TrackedRun(
+        key=key_of("arm", parent.key, address.digest),
+        experiment=parent.experiment,
+        name=address.name,
+        parent=parent.key,
+        params=parameters(address.cell.spec.asks()),
+        tags={"ticketlab.kind": "arm", "ticketlab.arm": address.plan.arm, "ticketlab.digest": address.digest},
+        journals=(*_curves(final, project, store), Journal(_inside(summary, project))),
+        started=parent.started,
+        process=parent.process,
+    )
+    yield arm
+    if address.plan.arm != "ticket":
+        return
+    for trained in address.plan.rounds:
+        number = trained.round
+        drawn = [step for step in draws if step.kind == "draw" and getattr(step, "round", None) == number]
+        yield replace(
+            arm,
+            key=key_of("round", arm.key, number),
+            name=f"{address.name}, round {number}",
+            parent=arm.key,
+            tags={"ticketlab.kind": "round", "ticketlab.round": str(number)},
+            journals=(
+                *_curves(trained, project, store),
+                *(Journal(_inside(store.journal(step), project)) for step in drawn),
+            ),
+        )
+
+
+def finished(
+    run: TrackedRun, status: str, ended: int, tags: Mapping[str, str], files: Mapping[Path, str], project: Project
+) -> TrackedRun:
+    """The run at its end, with small files by the artifact folder they go to."""
+    artifacts = tuple(Artifact(_inside(path, project), under) for path, under in files.items())
+    return replace(run, status=status, ended=ended, tags={**run.tags, **tags}, artifacts=artifacts)  # type: ignore[arg-type]
+
+
+def parameters(spec: Mapping[str, Any]) -> dict[str, str]:
+    """The spec as flat parameters, "train.optimizer.lr": "0.0002"; long values are cut, the whole spec is an artifact."""
+    flat: dict[str, str] = {}
+    for name, value in _leaves("", spec):
+        text = value if isinstance(value, str) else json.dumps(value)
+        flat[name] = text if len(text) <= LONGEST_PARAMETER else text[:LONGEST_PARAMETER] + "..."
+    return flat
+
+
+def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for key, part in value.items():
+            yield from _leaves(f"{path}.{key}" if path else key, part)
+    elif path not in ("matrix", "about", "name"):
+        yield path, value
+
+
+def _curves(trained: Trained, project: Project, store: Store) -> tuple[Journal, ...]:
+    steps: tuple[Step, ...] = (trained.train, trained.evaluate)
+    return tuple(Journal(_inside(store.journal(step), project)) for step in steps)
+
+
+def _inside(path: Path, project: Project) -> str:
+    return path.relative_to(project.root).as_posix()

@@ -1,0 +1,1 @@
+"""What may be asked: a module per section of the YAML."""

@@ -1,0 +1,36 @@
+"""The `compute` section: on what and how the arithmetic is done."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from ticketlab.spec.section import Section
+
+
+class Compute(Section):
+    """Where the arithmetic runs. Defaults are fast for the device; all but the last two fields may change the last bits."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        default="auto", description="Device; auto is cuda if there is one, else mps, else cpu."
+    )
+    precision: Literal["fp32", "bf16"] = Field(
+        default="fp32", description="Arithmetic of forward and backward passes; bf16 keeps fp32 weights."
+    )
+    memory_format: Literal["channels_last", "contiguous"] = Field(
+        default="channels_last",
+        description="Layout of image tensors; channels_last is the faster one for convolutions.",
+    )
+    threads: int | None = Field(
+        default=None, ge=1, le=1024, description="CPU threads; null is the number of cores this process may use."
+    )
+    compile: bool = Field(default=False, description="Whether networks are compiled by torch.compile.")
+    checkpoint_seconds: float = Field(
+        default=60.0,
+        ge=0,
+        description="Seconds between resumable checkpoints; 0 writes one at every step. Does not affect results.",
+    )
+    log_every: int = Field(
+        default=10, ge=1, description="Training steps between rows of the loss curves. Does not affect results."
+    )

@@ -1,0 +1,42 @@
+"""The `data` section: which images, how many of them, and in what shape they reach the network."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from ticketlab.spec.section import Section, Share
+
+
+class Data(Section):
+    """Which images are trained on. The evaluation statistics always come from the whole split."""
+
+    dataset: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$",
+        description="Name of a dataset: one that ticketlab knows, or one added with `ticketlab data add`.",
+    )
+    ratio: Share | None = Field(
+        default=None, description="Share of the training images to keep, in (0, 1]; exclusive with `count`."
+    )
+    count: int | None = Field(
+        default=None, ge=1, description="Number of training images to keep; exclusive with `ratio`."
+    )
+    subset: Literal["balanced", "uniform", "first"] = Field(
+        default="balanced",
+        description="How the kept images are chosen: equally many per class, uniformly at random, or the first in file order.",
+    )
+    size: int | None = Field(
+        default=None,
+        ge=8,
+        le=512,
+        description="Image side in pixels as the network sees it; null is the dataset's own.",
+    )
+    fit: Literal["resize", "pad"] = Field(
+        default="resize", description="How images reach `size`: bilinear resizing, or a black border (only to grow)."
+    )
+    scaling: Literal["symmetric", "standard", "unit"] | None = Field(
+        default=None,
+        description="Pixel range: symmetric [-1, 1], standard (zero mean and unit variance per channel), unit [0, 1]; "
+        "null is symmetric for GANs and standard for classifiers.",
+    )

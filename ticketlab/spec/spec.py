@@ -1,0 +1,50 @@
+"""A whole spec: one page that says what ticket to draw, how to train it, on which data, and what to measure."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, JsonValue
+
+from ticketlab.spec.compute import Compute
+from ticketlab.spec.data import Data
+from ticketlab.spec.evaluate import Evaluate
+from ticketlab.spec.model import Model
+from ticketlab.spec.section import Section
+from ticketlab.spec.ticket import Arm, NoTicket, Ticket
+from ticketlab.spec.train import Train
+
+
+class Spec(Section):
+    """One experiment; with a `matrix`, a family of them."""
+
+    spec_version: Literal[1] = Field(default=1, description="Version of the spec language.")
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$",
+        description="Name of the experiment: its folder under runs/ and its MLflow experiment. Does not affect results.",
+    )
+    about: str = Field(default="", max_length=2000, description="One sentence for people. Does not affect results.")
+    seed: int = Field(
+        default=0, ge=0, lt=2**63, description="Every random draw of the run is derived from this number."
+    )
+    data: Data = Field(description="Which images.")
+    model: Model = Field(description="Which networks.")
+    ticket: Ticket = Field(default=NoTicket(), description="How the mask is drawn.")
+    arms: tuple[Arm, ...] = Field(
+        default=("ticket",),
+        min_length=1,
+        max_length=5,
+        description="What is trained and compared: the ticket itself, the dense network, a random mask of the same layer "
+        "densities, the ticket's mask shuffled within each layer, the ticket's mask on fresh initial weights.",
+    )
+    train: Train = Field(description="How the ticket is trained.")
+    evaluate: Evaluate = Field(default=Evaluate(), description="What is measured.")
+    compute: Compute = Field(default=Compute(), description="On what and how the arithmetic is done.")
+    matrix: dict[str, tuple[JsonValue, ...]] = Field(
+        default={},
+        description="Paths in this spec and the values each takes; every combination is one cell of the experiment.",
+    )
+
+    def asks(self) -> dict[str, Any]:
+        """The spec as plain JSON values, defaults included."""
+        return self.model_dump(mode="json")

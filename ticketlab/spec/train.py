@@ -1,0 +1,141 @@
+"""The `train` section: the objective, its length, its optimisers, and what is done to the images on the way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from ticketlab.spec.augment import Augmentation
+from ticketlab.spec.section import Choice, Section, family
+
+Rate = Annotated[float, Field(gt=0, le=10)]
+
+
+class Adam(Section):
+    """Adam; a weight decay is an L2 term added to the gradient (not decoupled)."""
+
+    kind: Literal["adam"] = Field(default="adam", description="Adam.")
+    lr: Rate = Field(default=2e-4, description="Learning rate.")
+    beta1: float = Field(default=0.0, ge=0, lt=1, description="Decay of the first moment, per step.")
+    beta2: float = Field(default=0.9, ge=0, lt=1, description="Decay of the second moment, per step.")
+    eps: float = Field(default=1e-8, gt=0, le=1, description="Added to the root of the second moment.")
+    weight_decay: float = Field(default=0.0, ge=0, le=1, description="L2 coefficient, per step.")
+
+
+class Sgd(Section):
+    """Stochastic gradient descent with momentum."""
+
+    kind: Literal["sgd"] = Field(default="sgd", description="Stochastic gradient descent.")
+    lr: Rate = Field(default=0.1, description="Learning rate.")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="Momentum, per step.")
+    nesterov: bool = Field(default=False, description="Nesterov's form of momentum.")
+    weight_decay: float = Field(default=1e-4, ge=0, le=1, description="L2 coefficient, per step.")
+
+
+Optimizer = Annotated[Adam | Sgd, Field(discriminator="kind")]
+
+
+class Constant(Section):
+    """The learning rate stays."""
+
+    kind: Literal["constant"] = Field(default="constant", description="Constant learning rate.")
+
+
+class Linear(Section):
+    """The learning rate falls linearly to zero at the last step."""
+
+    kind: Literal["linear"] = Field(default="linear", description="Linear decay to zero over the whole training.")
+
+
+class Cosine(Section):
+    """The learning rate follows half a cosine to zero at the last step."""
+
+    kind: Literal["cosine"] = Field(default="cosine", description="Half a cosine to zero over the whole training.")
+
+
+class Milestones(Section):
+    """The learning rate is multiplied by `factor` at each milestone."""
+
+    kind: Literal["milestones"] = Field(default="milestones", description="Drops at given points.")
+    at: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        default=(0.5, 0.75),
+        min_length=1,
+        description="Points of the training where the rate drops, as shares of `steps`.",
+    )
+    factor: float = Field(default=0.1, gt=0, le=1, description="What the learning rate is multiplied by at each point.")
+
+
+RateSchedule = Annotated[Constant | Linear | Cosine | Milestones, Field(discriminator="kind")]
+
+
+class Objective(Choice):
+    """What all trainings share."""
+
+    trains: ClassVar[Literal["gan", "classifier"]]
+
+    steps: int = Field(ge=1, le=100_000_000, description="Length of a training, in steps.")
+    batch: int = Field(default=64, ge=1, le=65_536, description="Images per update.")
+    warmup: int = Field(default=0, ge=0, description="Steps over which the learning rate rises linearly from zero.")
+    rate_schedule: RateSchedule = Field(
+        default=Constant(), description="How the learning rate moves after the warm-up."
+    )
+    augment: tuple[Augmentation, ...] = Field(default=(), max_length=8, description="What is done to images, in order.")
+
+
+class Adversarial(Objective):
+    """What the adversarial objectives share. One step is `n_critic` critic updates, then one generator update."""
+
+    trains: ClassVar[Literal["gan", "classifier"]] = "gan"
+
+    steps: int = Field(ge=1, le=100_000_000, description="Length of a training, in generator updates.")
+    batch: int = Field(default=64, ge=1, le=65_536, description="Real images per critic update.")
+    generator_batch: int = Field(default=128, ge=1, le=65_536, description="Generated images per generator update.")
+    n_critic: int = Field(default=5, ge=1, le=100, description="Critic updates per generator update.")
+    optimizer: Optimizer = Field(default=Adam(), description="Optimiser of the generator.")
+    critic_optimizer: Optimizer | None = Field(
+        default=None, description="Optimiser of the critic; null is the generator's."
+    )
+    ema: float = Field(
+        default=0.999, ge=0, lt=1, description="Decay per step of the averaged generator, which is the one evaluated."
+    )
+
+
+class Hinge(Adversarial):
+    """Hinge loss for the critic, minus its mean score for the generator."""
+
+    made_by: ClassVar[str] = "ticketlab.training.adversarial:hinge"
+    about: ClassVar[str] = "hinge GAN loss"
+    source: ClassVar[str] = "Lim and Ye 2017, arXiv 1705.02894; Miyato et al. 2018"
+
+    objective: Literal["hinge"] = Field(default="hinge", description="Hinge GAN loss.")
+
+
+class NonSaturating(Adversarial):
+    """Logistic loss for the critic, the non-saturating form for the generator."""
+
+    made_by: ClassVar[str] = "ticketlab.training.adversarial:non_saturating"
+    about: ClassVar[str] = "non-saturating logistic GAN loss"
+    source: ClassVar[str] = "Goodfellow et al. 2014, arXiv 1406.2661"
+
+    objective: Literal["non_saturating"] = Field(default="non_saturating", description="Non-saturating GAN loss.")
+
+
+class CrossEntropy(Objective):
+    """Classification by cross-entropy."""
+
+    made_by: ClassVar[str] = "ticketlab.training.classification:cross_entropy"
+    about: ClassVar[str] = "classification by cross-entropy"
+    trains: ClassVar[Literal["gan", "classifier"]] = "classifier"
+
+    objective: Literal["cross_entropy"] = Field(default="cross_entropy", description="Cross-entropy classification.")
+    steps: int = Field(ge=1, le=100_000_000, description="Length of a training, in batches.")
+    batch: int = Field(default=128, ge=1, le=65_536, description="Images per step.")
+    optimizer: Optimizer = Field(default=Sgd(), description="Optimiser of the network.")
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="Share of the target spread over all classes.")
+
+
+if TYPE_CHECKING:
+    Train = Objective
+else:
+    Train = family("objectives", "objective", Hinge, NonSaturating, CrossEntropy)

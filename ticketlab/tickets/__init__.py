@@ -1,0 +1,1 @@
+"""Masks and how they are drawn: score x scope x schedule x rewind, and the controls."""

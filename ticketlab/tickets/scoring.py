@@ -1,0 +1,58 @@
+"""Ask a pruning method for its scores, and check what it says."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import torch
+
+from ticketlab.errors import Diverged, TicketlabError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from torch import Tensor
+
+    from ticketlab.spec.ticket import Drawn
+    from ticketlab.tickets.subject import Subject
+
+
+def score(options: Drawn, subject: Subject) -> dict[str, Tensor]:
+    """The scores of the method that `options` names, on the CPU, in the order of `subject.weights`.
+
+    Raises TicketlabError if the method cannot be imported or returns other names, shapes or number types than the
+    weights have; Diverged, naming the layer, if a score is not finite.
+    """
+    answer = _function_of(options)(options, subject)
+    if answer.keys() != subject.weights.keys():
+        odd = ", ".join(sorted(answer.keys() ^ subject.weights.keys()))
+        raise TicketlabError(
+            f"the scores do not name the layers of the weights; they differ in {odd}", where=options.made_by
+        )
+    return {name: _checked(name, answer[name], weight, options.made_by) for name, weight in subject.weights.items()}
+
+
+def _function_of(options: Drawn) -> Callable[[Drawn, Subject], Mapping[str, Tensor]]:
+    module, _, function = options.made_by.partition(":")
+    try:
+        found: Callable[[Drawn, Subject], Mapping[str, Tensor]] = getattr(import_module(module), function)
+    except (ImportError, AttributeError) as problem:
+        raise TicketlabError(
+            f"the pruning method cannot be imported: {problem}",
+            where=options.made_by,
+            mend="install the package that registers it, or name another method",
+        ) from problem
+    return found
+
+
+def _checked(name: str, score: Tensor, weight: Tensor, made_by: str) -> Tensor:
+    if score.shape != weight.shape or not score.is_floating_point():
+        raise TicketlabError(
+            f"{name}: {score.dtype} scores of shape {tuple(score.shape)} for weights of shape {tuple(weight.shape)}",
+            where=made_by,
+        )
+    score = score.detach().cpu()
+    if not torch.isfinite(score).all():
+        raise Diverged(f"{name}: a score is not finite", where=made_by)
+    return score

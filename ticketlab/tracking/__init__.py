@@ -1,0 +1,1 @@
+"""MLflow and DVC: the only modules that import those two."""

@@ -1,0 +1,1 @@
+"""Objectives, loops, and the state that makes resuming exact."""

@@ -1,0 +1,145 @@
+"""Adversarial training: n_critic critic updates, one generator update, a moving average of the generator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ticketlab.training.average import MovingAverage
+from ticketlab.training.optim import SteppedOptimizer
+from ticketlab.training.setup import Setup, named, under
+
+if TYPE_CHECKING:
+    from ticketlab.spec.train import Adversarial
+
+
+@dataclass(frozen=True)
+class AdversarialLoss:
+    """The two players' losses as functions of critic scores (B, 1): the critic's of real and fake, the generator's of fake."""
+
+    critic: Callable[[Tensor, Tensor], Tensor]
+    generator: Callable[[Tensor], Tensor]
+
+
+HINGE = AdversarialLoss(
+    critic=lambda real, fake: F.relu(1.0 - real).mean() + F.relu(1.0 + fake).mean(),
+    generator=lambda fake: -fake.mean(),
+)
+NON_SATURATING = AdversarialLoss(
+    critic=lambda real, fake: F.softplus(-real).mean() + F.softplus(fake).mean(),
+    generator=lambda fake: F.softplus(-fake).mean(),
+)
+
+
+def hinge(setup: Setup) -> AdversarialTraining:
+    """Training with the hinge loss (Lim and Ye 2017)."""
+    return AdversarialTraining(setup, HINGE)
+
+
+def non_saturating(setup: Setup) -> AdversarialTraining:
+    """Training with the logistic loss, non-saturating for the generator (Goodfellow et al. 2014)."""
+    return AdversarialTraining(setup, NON_SATURATING)
+
+
+class AdversarialTraining:
+    """A generator and a critic in training.
+
+    Real and generated images go through the critic in two forwards, so its power iterations run twice per update, as
+    in the published loops; the generator makes its critic-update images in training mode but without a graph.
+    """
+
+    def __init__(self, setup: Setup, loss: AdversarialLoss) -> None:
+        self._setup = setup
+        self._loss = loss
+        self._options = cast("Adversarial", setup.objective)
+        assert self._options.critic_optimizer is not None, "the spec was not resolved"
+        self.generator, self.critic = setup.networks["generator"], setup.networks["critic"]
+        self._generate, self._judge = setup.compile(self.generator), setup.compile(self.critic)
+        self._generator_optimizer = SteppedOptimizer(self.generator, self._options.optimizer, self._options)
+        self._critic_optimizer = SteppedOptimizer(self.critic, self._options.critic_optimizer, self._options)
+        for masking in setup.masks.values():
+            masking.impose()
+        self.average = MovingAverage(self.generator, self._options.ema)
+
+    def step(self, step: int) -> dict[str, Tensor]:
+        """`n_critic` critic updates on fresh batches, then one generator update."""
+        self.generator.train()
+        self.critic.train()
+        self.critic.requires_grad_(True)
+        for part in range(self._options.n_critic):
+            critic_loss = self._update_critic(step, part)
+        self.critic.requires_grad_(False)
+        generator_loss = self._update_generator(step)
+        self.average.update()
+        return {"loss_critic": critic_loss, "loss_generator": generator_loss}
+
+    def _update_critic(self, step: int, part: int) -> Tensor:
+        setup, number = self._setup, step * self._options.n_critic + part
+        pixels, _ = setup.batches.at(number)
+        real = setup.scale(setup.augmented(pixels, "pixels", "real", number))
+        with setup.precision():
+            with torch.no_grad():
+                fake = self._generate(self._noise(len(real), "critic", number, real.device))
+            real_scores = self._judge(setup.augmented(real, "scaled", "real", number))
+            fake_scores = self._judge(setup.augmented(fake, "scaled", "fake", number))
+            loss = self._loss.critic(real_scores.float(), fake_scores.float())
+        self._apply(loss, self._critic_optimizer, "critic", step)
+        return loss.detach()
+
+    def _update_generator(self, step: int) -> Tensor:
+        setup = self._setup
+        with setup.precision():
+            device = next(self.generator.parameters()).device
+            fake = self._generate(self._noise(self._options.generator_batch, "generator", step, device))
+            scores = self._judge(setup.augmented(fake, "scaled", "generator", step))
+            loss = self._loss.generator(scores.float())
+        self._apply(loss, self._generator_optimizer, "generator", step)
+        return loss.detach()
+
+    def _apply(self, loss: Tensor, optimizer: SteppedOptimizer, network: str, step: int) -> None:
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        masking = self._setup.masks.get(network)
+        if masking is not None:
+            masking.mask_gradients()
+        optimizer.step(step)
+        if masking is not None:
+            masking.impose()
+
+    def _noise(self, count: int, purpose: str, number: int, device: torch.device) -> Tensor:
+        latent = cast("int", self.generator.latent)
+        generator = self._setup.key.of("noise", purpose, number).generator()
+        return torch.randn(count, latent, generator=generator).to(device, non_blocking=True)
+
+    def state(self) -> dict[str, Tensor]:
+        """Both networks, both optimisers, the moving average."""
+        return {
+            **self.weights(),
+            **named("optimizer.generator", self._generator_optimizer.state()),
+            **named("optimizer.critic", self._critic_optimizer.state()),
+        }
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Go back to a saved state."""
+        self.generator.load_state_dict(under("generator", state))
+        self.critic.load_state_dict(under("critic", state))
+        self.average.load(under("ema.generator", state))
+        self._generator_optimizer.load(under("optimizer.generator", state))
+        self._critic_optimizer.load(under("optimizer.critic", state))
+
+    def weights(self) -> dict[str, Tensor]:
+        """The last iterates of both networks and the averaged generator."""
+        return {
+            **named("generator", self.generator.state_dict()),
+            **named("critic", self.critic.state_dict()),
+            **named("ema.generator", self.average.network.state_dict()),
+        }
+
+    def evaluated(self) -> nn.Module:
+        """The averaged generator, in eval mode."""
+        return self.average.network

@@ -1,0 +1,70 @@
+"""Classification by cross-entropy under a mask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ticketlab.training.optim import SteppedOptimizer
+from ticketlab.training.setup import Setup, named, under
+
+if TYPE_CHECKING:
+    from ticketlab.spec.train import CrossEntropy
+
+
+def cross_entropy(setup: Setup) -> ClassifierTraining:
+    """Training of a classifier by mean cross-entropy."""
+    return ClassifierTraining(setup)
+
+
+class ClassifierTraining:
+    """A classifier in training; one step is one batch."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        self._options = cast("CrossEntropy", setup.objective)
+        self.classifier = setup.networks["classifier"]
+        self._classify = setup.compile(self.classifier)
+        self._optimizer = SteppedOptimizer(self.classifier, self._options.optimizer, self._options)
+        self._masking = setup.masks.get("classifier")
+        if self._masking is not None:
+            self._masking.impose()
+
+    def step(self, step: int) -> dict[str, Tensor]:
+        """One update on one batch."""
+        setup = self._setup
+        self.classifier.train()
+        pixels, labels = setup.batches.at(step)
+        images = setup.scale(setup.augmented(pixels, "pixels", "real", step))
+        images = setup.augmented(images, "scaled", "real", step)
+        with setup.precision():
+            logits = self._classify(images)
+            loss = F.cross_entropy(logits.float(), labels, label_smoothing=self._options.label_smoothing)
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self._masking is not None:
+            self._masking.mask_gradients()
+        self._optimizer.step(step)
+        if self._masking is not None:
+            self._masking.impose()
+        return {"loss_train": loss.detach()}
+
+    def state(self) -> dict[str, Tensor]:
+        """The network and its optimiser."""
+        return {**self.weights(), **named("optimizer.classifier", self._optimizer.state())}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Go back to a saved state."""
+        self.classifier.load_state_dict(under("classifier", state))
+        self._optimizer.load(under("optimizer.classifier", state))
+
+    def weights(self) -> dict[str, Tensor]:
+        """The last iterate."""
+        return named("classifier", self.classifier.state_dict())
+
+    def evaluated(self) -> nn.Module:
+        """The last iterate."""
+        return self.classifier

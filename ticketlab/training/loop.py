@@ -1,0 +1,109 @@
+"""The loop every training runs in: log, evaluate, keep, checkpoint, stop; none of it changes the result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ticketlab.errors import CorruptFile, Diverged, Interrupted
+from ticketlab.training import checkpoint
+from ticketlab.training.setup import Training
+
+if TYPE_CHECKING:
+    from ticketlab.spec.compute import Compute
+
+
+Log = Callable[[int, Mapping[str, float]], None]
+"""Where rows of the curves go, by step; a row that is there already is not written twice."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """How far a training goes and what happens on the way.
+
+    Steps run from `begin` to `end`; step t is the t-th update, counted from 0. `keep` names a step before which the
+    weights are written to `kept`. Every `watch_every` steps
+    but the last `watch()` measures; what was reached at the end is measured by a step of its own.
+    """
+
+    begin: int
+    end: int
+    compute: Compute
+    folder: Path
+    keep: int | None = None
+    kept: Path | None = None
+    watch_every: int | None = None
+    watch: Callable[[int], Mapping[str, float]] | None = None
+
+
+def follow(training: Training, course: Course, log: Log, stopping: Callable[[], bool]) -> None:
+    """Run a training to its end, from its last checkpoint if there is one.
+
+    Raises `Diverged` when a loss is not finite (the last good checkpoint stays) and `Interrupted` when `stopping()`
+    turns true (a checkpoint is written first).
+    """
+    saved = course.folder / "checkpoint.safetensors"
+    step = _resume(training, saved, course.begin)
+    last_saved = time.monotonic()
+    while step < course.end:
+        if step == course.keep and course.kept is not None:
+            checkpoint.write(course.kept, training.weights(), {"step": step})
+        losses = training.step(step)
+        step += 1
+        due = time.monotonic() - last_saved >= course.compute.checkpoint_seconds
+        stop = stopping()
+        if step % course.compute.log_every == 0 or step == course.end or due or stop:
+            _log_losses(losses, step, log)
+        if (
+            course.watch is not None
+            and course.watch_every is not None
+            and step % course.watch_every == 0
+            and step < course.end
+        ):
+            log(step, course.watch(step))
+        if step < course.end and (due or stop):
+            _save(training, saved, step)
+            last_saved = time.monotonic()
+        if stop and step < course.end:
+            raise Interrupted(f"stopped at step {step} of {course.end}", mend="the same command goes on from here")
+    if not checkpoint.all_finite(training.weights()):
+        raise Diverged(f"weights are not finite after step {step}", mend="a smaller learning rate, or another seed")
+
+
+def _resume(training: Training, saved: Path, begin: int) -> int:
+    if not saved.exists():
+        return begin
+    try:
+        state, about = checkpoint.read(saved)
+        step = about["step"]
+        if not isinstance(step, int):
+            raise CorruptFile("it names no step", where=str(saved))
+    except CorruptFile:
+        # Nothing is lost but time: a training is a function of its step's inputs, so it starts over.
+        saved.unlink()
+        return begin
+    training.load(state)
+    return step
+
+
+def _save(training: Training, saved: Path, step: int) -> None:
+    state = training.state()
+    if not checkpoint.all_finite(state):
+        raise Diverged(f"weights are not finite after step {step}", mend="a smaller learning rate, or another seed")
+    checkpoint.write(saved, state, {"step": step})
+
+
+def _log_losses(losses: Mapping[str, Tensor], step: int, log: Log) -> None:
+    values = torch.stack([loss.float() for loss in losses.values()]).tolist()
+    row = dict(zip(losses, values, strict=True))
+    broken = {name: value for name, value in row.items() if not abs(value) < float("inf")}
+    if broken:
+        seen = ", ".join(f"{name} = {value}" for name, value in broken.items())
+        raise Diverged(f"training diverged at step {step}: {seen}", mend="a smaller learning rate, or another seed")
+    log(step, row)

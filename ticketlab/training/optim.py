@@ -1,0 +1,94 @@
+"""Optimisers and learning rates as functions of the step, with a state that can be saved tensor by tensor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from ticketlab.spec.train import Objective, Optimizer
+
+
+class SteppedOptimizer:
+    """An optimiser over a network's parameters whose learning rate is a function of the step.
+
+    Fused kernels are used where the device has them. Moments are saved by parameter name, so a checkpoint does not
+    depend on the order of parameters.
+    """
+
+    def __init__(self, network: nn.Module, options: Optimizer, objective: Objective) -> None:
+        self.parameters = {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
+        self._optimizer = _build(list(self.parameters.values()), options)
+        self._rate = options.lr
+        self._objective = objective
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        self._optimizer.zero_grad(set_to_none=True)
+
+    def step(self, step: int) -> None:
+        """Update the parameters with the learning rate of this step."""
+        self._optimizer.param_groups[0]["lr"] = self._rate * rate_factor(self._objective, step)
+        self._optimizer.step()
+
+    def state(self) -> dict[str, Tensor]:
+        """Moments by "<moment>.<parameter>"; empty before the first step."""
+        states = self._optimizer.state
+        return {
+            f"{moment}.{name}": value
+            for name, parameter in self.parameters.items()
+            for moment, value in states.get(parameter, {}).items()
+            if isinstance(value, Tensor)
+        }
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Restore moments saved by `state`."""
+        for key, value in state.items():
+            moment, _, name = key.partition(".")
+            parameter = self.parameters[name]
+            if value.shape == parameter.shape:
+                restored = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+            else:
+                restored = value.clone()
+            self._optimizer.state[parameter][moment] = restored
+
+
+def _build(parameters: list[nn.Parameter], options: Optimizer) -> torch.optim.Optimizer:
+    fused: Any = True if all(parameter.device.type in ("cpu", "cuda") for parameter in parameters) else None
+    if options.kind == "adam":
+        return torch.optim.Adam(
+            parameters,
+            lr=options.lr,
+            betas=(options.beta1, options.beta2),
+            eps=options.eps,
+            weight_decay=options.weight_decay,
+            fused=fused,
+        )
+    return torch.optim.SGD(
+        parameters,
+        lr=options.lr,
+        momentum=options.momentum,
+        nesterov=options.nesterov,
+        weight_decay=options.weight_decay,
+        fused=fused,
+    )
+
+
+def rate_factor(objective: Objective, step: int) -> float:
+    """What the learning rate is multiplied by at a step (counted from 0): warm-up, then the schedule."""
+    if step < objective.warmup:
+        return (step + 1) / objective.warmup
+    schedule = objective.rate_schedule
+    done = (step - objective.warmup) / max(1, objective.steps - objective.warmup)
+    if schedule.kind == "linear":
+        return 1.0 - done
+    if schedule.kind == "cosine":
+        return 0.5 * (1.0 + math.cos(math.pi * done))
+    if schedule.kind == "milestones":
+        passed = sum(step >= math.floor(point * objective.steps) for point in schedule.at)
+        return float(schedule.factor**passed)
+    return 1.0

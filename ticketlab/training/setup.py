@@ -1,0 +1,106 @@
+"""What an objective is given to train: networks under masks, an endless stream of batches, keys for its draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from ticketlab.randomness import Key
+    from ticketlab.spec.train import Objective
+
+
+class BatchStream(Protocol):
+    """Batches of (uint8 images, labels) by number, already on the device."""
+
+    def at(self, step: int, part: int = 0) -> tuple[Tensor, Tensor]:
+        """The batch of one update."""
+        ...
+
+
+class Augmenter(Protocol):
+    """A random transformation of a batch, on raw pixels or on scaled images."""
+
+    @property
+    def on(self) -> Literal["pixels", "scaled"]:
+        """Which images it works on."""
+        ...
+
+    @property
+    def apply(self) -> Callable[[Tensor, Key], Tensor]:
+        """The transformation, given the key of its draws."""
+        ...
+
+
+class Masking(Protocol):
+    """A mask tied to live weights."""
+
+    def impose(self) -> None:
+        """Set masked weights to zero."""
+        ...
+
+    def mask_gradients(self) -> None:
+        """Set the gradients of masked weights to zero."""
+        ...
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything one training works with; `scale` maps uint8 images to what the network expects."""
+
+    objective: Objective
+    networks: Mapping[str, nn.Module]
+    masks: Mapping[str, Masking]
+    batches: BatchStream
+    scale: Callable[[Tensor], Tensor]
+    augmenters: Sequence[Augmenter]
+    key: Key
+    precision: Callable[[], AbstractContextManager[object]]
+    compile: Callable[[nn.Module], Callable[..., Tensor]]
+
+    def augmented(self, images: Tensor, on: Literal["pixels", "scaled"], *address: str | int) -> Tensor:
+        """Images after the augmentations that work `on` pixels or scaled images, drawn at `address`."""
+        for position, augmenter in enumerate(self.augmenters):
+            if augmenter.on == on:
+                images = augmenter.apply(images, self.key.of("augment", position, *address))
+        return images
+
+
+class Training(Protocol):
+    """A training in progress. `step(t)` is a function of t and the state alone: nothing else is remembered."""
+
+    def step(self, step: int) -> dict[str, Tensor]:
+        """Do one step; the losses, as scalars still on the device."""
+        ...
+
+    def state(self) -> dict[str, Tensor]:
+        """All that `load` needs to go on exactly: weights, buffers, optimiser moments, averages."""
+        ...
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Go back to a saved state."""
+        ...
+
+    def weights(self) -> dict[str, Tensor]:
+        """The trained networks by "<network>.<tensor>", and moving averages by "ema.<network>.<tensor>"."""
+        ...
+
+    def evaluated(self) -> nn.Module:
+        """The network that is measured: a classifier, or the averaged generator."""
+        ...
+
+
+def named(prefix: str, tensors: Mapping[str, Tensor] | Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
+    """Tensors under a prefix: "generator" and "l1.weight" give "generator.l1.weight"."""
+    pairs = tensors.items() if isinstance(tensors, Mapping) else tensors
+    return {f"{prefix}.{name}": tensor for name, tensor in pairs}
+
+
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse of `named`: those tensors whose name starts with the prefix, without it."""
+    start = f"{prefix}."
+    return {name[len(start) :]: tensor for name, tensor in tensors.items() if name.startswith(start)}
