@@ -10,19 +10,19 @@ from ticketlab.errors import DataError
 from ticketlab.randomness import Key
 
 
-def numbered(count, batch, parts=1, seed=0):
+def numbered(count, batch, seed=0):
     """A stream whose images and labels both tell their own index."""
     labels = torch.arange(count)
     images = (labels % 256).to(torch.uint8).view(count, 1, 1, 1).expand(count, 1, 2, 2).contiguous()
-    return Batches(images, labels, batch, Key(seed), parts)
+    return Batches(images, labels, batch, Key(seed))
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(1, 30), st.integers(1, 70), st.integers(1, 3))
-def test_the_stream_passes_every_image_once_per_epoch(count, batch, parts):
-    stream = numbered(count, batch, parts)
-    steps = -(-4 * count // (batch * parts))
-    taken = torch.cat([stream.at(step, part)[1] for step in range(steps) for part in range(parts)]).tolist()
+@given(st.integers(1, 30), st.integers(1, 70))
+def test_the_stream_passes_every_image_once_per_epoch(count, batch):
+    stream = numbered(count, batch)
+    numbers = -(-4 * count // batch)
+    taken = torch.cat([stream.at(number)[1] for number in range(numbers)]).tolist()
     for begin in range(0, len(taken) - count + 1, count):
         assert sorted(taken[begin : begin + count]) == list(range(count))
 
@@ -36,12 +36,6 @@ def test_a_batch_is_the_same_in_whatever_order_batches_are_asked_for(count, batc
         assert len(labels) == batch
         assert torch.equal(labels, numbered(count, batch).at(step)[1])
         assert torch.equal(images[:, 0, 0, 0].long(), labels % 256)
-
-
-def test_parts_are_consecutive_batches():
-    whole, parts = numbered(50, 7), numbered(50, 7, parts=5)
-    for number in range(40):
-        assert torch.equal(whole.at(number)[1], parts.at(number // 5, number % 5)[1])
 
 
 def test_epochs_and_keys_have_their_own_orders():
@@ -58,11 +52,6 @@ def test_far_steps_are_reached_at_once_and_the_global_generator_is_untouched():
     assert images.shape == (64, 1, 2, 2)
     assert labels.dtype == torch.int64
     assert torch.equal(torch.get_rng_state(), state)
-
-
-def test_parts_beyond_those_agreed_are_a_mistake_of_the_caller():
-    with pytest.raises(AssertionError):
-        numbered(10, 2).at(0, 1)
 
 
 def test_images_of_the_right_size_pass_through():

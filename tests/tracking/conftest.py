@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,12 @@ from ticketlab.tracking.store import QUIET, client_of, store_of
 
 
 @pytest.fixture(autouse=True)
-def plain_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No address of the developer's own server, and nothing that DVC sets inside a stage."""
     for name in ("MLFLOW_TRACKING_URI", "DVC_ROOT", "DVC_STAGE"):
         monkeypatch.delenv(name, raising=False)
     for name, value in QUIET.items():
         monkeypatch.setenv(name, os.environ.get(name, value))
-    yield
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-
 import shutil
 import sqlite3
 import subprocess
@@ -66,7 +65,7 @@ def test_losing_the_cursors_sends_everything_again_and_changes_nothing(
     assert the_run(project).info.run_id == run.info.run_id
 
 
-@pytest.mark.parametrize("cut", range(0, 12, 2))
+@pytest.mark.parametrize("cut", [0, 2, 4, 6])
 def test_a_kill_at_any_request_and_another_pass_leave_each_row_once(
     cut: int, project: Path, outbox: Outbox, a_run: Make, write_rows: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,8 +117,11 @@ def test_rounds_are_nested_under_cells_and_cells_under_the_sweep(
 
 
 def test_values_that_are_not_finite_become_a_tag(project: Path, outbox: Outbox, a_run: Make) -> None:
-    text = '{"t": 1, "step": 0, "metrics": {"loss": NaN, "fid": 2.5}}\n{"t": 2, "step": 1, "metrics": {"loss": Infinity}}\n'
-    (project / "rows.jsonl").write_text(text)
+    lines = [
+        '{"t": 1, "step": 0, "metrics": {"loss": NaN, "fid": 2.5}}',
+        '{"t": 2, "step": 1, "metrics": {"loss": Infinity}}',
+    ]
+    (project / "rows.jsonl").write_text("".join(line + "\n" for line in lines))
     outbox.put(a_run(journals=(Journal("rows.jsonl", "train/"),)))
     deliver(outbox, project)
     assert rows(project) == [("train/fid", 0, 2.5, 1)]

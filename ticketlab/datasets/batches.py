@@ -94,27 +94,24 @@ def _channels(values: tuple[float, ...], device: torch.device) -> Tensor:
 class Batches:
     """An endless stream of batches that passes through a fresh keyed order of all images in every epoch.
 
-    `images` uint8 (N, C, H, W) and `labels` int64 (N,) lie on one device. A step has `parts` batches (a GAN's critic
-    updates); batch number step * parts + part is that stretch of the stream, across the border of an epoch if need be.
+    `images` uint8 (N, C, H, W) and `labels` int64 (N,) lie on one device. Batch number n is the n-th stretch of the
+    stream, across the border of an epoch if need be.
     """
 
-    def __init__(self, images: Tensor, labels: Tensor, batch: int, key: Key, parts: int = 1) -> None:
+    def __init__(self, images: Tensor, labels: Tensor, batch: int, key: Key) -> None:
         assert len(images) == len(labels) > 0
         assert batch > 0
-        assert parts > 0
         self.images = images
         self.labels = labels
         self.batch = batch
         self.key = key
-        self.parts = parts
         self._epoch = -1
         self._order = labels.new_empty(0)
 
-    def at(self, step: int, part: int = 0) -> tuple[Tensor, Tensor]:
-        """Bytes (B, C, H, W) and labels (B,) of one batch; depends on nothing but key, step and part."""
-        assert step >= 0
-        assert 0 <= part < self.parts
-        chosen = self.indices(step * self.parts + part)
+    def at(self, number: int) -> tuple[Tensor, Tensor]:
+        """Bytes (B, C, H, W) and labels (B,) of one batch; depends on nothing but key and number."""
+        assert number >= 0
+        chosen = self.indices(number)
         return self.images.index_select(0, chosen), self.labels.index_select(0, chosen)
 
     def indices(self, number: int) -> Tensor:

@@ -56,7 +56,7 @@ def find(chain: Chain, text: str) -> Entry:
     for entry in chain.entries():
         if text.isdecimal() and text.isascii() and str(entry.index) == text:
             return entry
-        if _run_id(entry.statement) == text:
+        if run_named(entry.statement) == text:
             by_run.append(entry)
         if _DIGEST_PREFIX.fullmatch(text) and entry.digest.startswith(text):
             by_digest.append(entry)
@@ -71,7 +71,8 @@ def find(chain: Chain, text: str) -> Entry:
     raise LedgerError(f"no entry {text!r}", where=where, mend=mend)
 
 
-def _run_id(statement: Mapping[str, Any]) -> str | None:
+def run_named(statement: Mapping[str, Any]) -> str | None:
+    """The id of the run that a statement describes; None for a verification or a foreign statement."""
     if statement.get("predicateType") != PROVENANCE:
         return None
     return facts(statement).run

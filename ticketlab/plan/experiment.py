@@ -38,7 +38,7 @@ class ArmAddress:
 
     @property
     def name(self) -> str:
-        """ "<cell>/<arm>", or the arm alone where there is no matrix."""
+        """Cell and arm, as in "seed-0/ticket", or the arm alone where there is no matrix."""
         return f"{self.cell.name}/{self.plan.arm}" if self.cell.name else self.plan.arm
 
     @property

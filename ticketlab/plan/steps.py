@@ -88,7 +88,7 @@ class Step:
         )
 
     def lineage(self) -> Iterator[Step]:
-        """This step after all that it needs, each digest once."""
+        """The step after all that it needs, each digest once."""
         seen: set[str] = set()
         yield from _ordered(self, seen)
 
@@ -141,6 +141,7 @@ class Subset(Step):
 
     @property
     def title(self) -> str:
+        """A few words for people."""
         return f"subset of {self.count} images"
 
 
@@ -167,12 +168,14 @@ class Train(Step):
     label: str = field(default="train", compare=False)
 
     def asks(self) -> dict[str, Any]:
+        """The values this training depends on; its label is for people."""
         asked = super().asks()
         del asked["label"]
         return asked
 
     @property
     def title(self) -> str:
+        """A few words for people."""
         return self.label
 
 
@@ -191,6 +194,7 @@ class Draw(Step):
 
     @property
     def title(self) -> str:
+        """A few words for people."""
         return f"draw, round {self.round} of {self.ticket.schedule.rounds}"
 
 
@@ -205,6 +209,7 @@ class Control(Step):
 
     @property
     def title(self) -> str:
+        """A few words for people."""
         return f"{self.control} mask of the same layer densities"
 
 
@@ -222,6 +227,7 @@ class Statistics(Step):
 
     @property
     def title(self) -> str:
+        """A few words for people."""
         return f"reference statistics of {self.images.dataset} ({self.split})"
 
 
@@ -240,4 +246,5 @@ class Evaluate(Step):
 
     @property
     def title(self) -> str:
+        """A few words for people."""
         return "evaluate " + ", ".join(self.measurement.metrics)

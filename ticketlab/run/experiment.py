@@ -14,7 +14,7 @@ from ticketlab.plan.steps import Step
 from ticketlab.run.events import Listener, Notice
 from ticketlab.run.execute import Executor
 from ticketlab.run.project import Project
-from ticketlab.run.published import ArmResult, is_published, record_path
+from ticketlab.run.published import ArmResult, begin_afresh, is_published, record_path
 from ticketlab.run.store import Store
 from ticketlab.spec.catalog import facts
 from ticketlab.spec.loading import LoadedSpec, load
@@ -127,7 +127,8 @@ def run(
     failures: list[Failure] = []
     perform = _Performing(experiment, listener, stopping)
     for address in plan.arms():
-        if record:
+        recorded = record is None or record_path(address, project).is_file()
+        if record and not recorded:
             record.begin(address)
         try:
             perform.arm(address)
@@ -137,12 +138,12 @@ def run(
             raise
         except TicketlabError as error:
             failures.append(Failure(address.name, error))
-            if record:
+            if record and not recorded:
                 record.fail(address, error)
             continue
         results.append(arm_result(address, store))
         folder = publish(plan, results, project, store)
-        if record and not record_path(address, project).is_file():
+        if record and not recorded:
             record.finish(address, results[-1], folder)
     folder = project.runs / plan.name
     if record:
@@ -185,7 +186,7 @@ def forget(experiment: Experiment) -> None:
     for _, step in experiment.plan.steps():
         experiment.store.discard(step)
     for address in experiment.plan.arms():
-        record_path(address, experiment.project).unlink(missing_ok=True)
+        begin_afresh(address, experiment.project)
 
 
 def fetch_data(experiment: Experiment, listener: Listener) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ticketlab.files import sha256_file, write_atomically, write_json
+from ticketlab.metrics import names
 from ticketlab.plan.experiment import ArmAddress, Plan
 from ticketlab.report.curves import curves_png
 from ticketlab.report.table import markdown
@@ -42,12 +43,18 @@ def arm_result(address: ArmAddress, store: Store) -> ArmResult:
         cell=address.cell.name,
         arm=address.plan.arm,
         density=density,
-        metrics=json.loads(files["metrics.json"].read_bytes()),
+        metrics=_in_reading_order(json.loads(files["metrics.json"].read_bytes())),
         files=files,
         sha256={name: sha256_file(path) for name, path in files.items()},
         layer_densities=layers,
         collapsed=[layer for layer, share in layers.items() if share == 0],
     )
+
+
+def _in_reading_order(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Distances and accuracy first, then precision before recall: the order papers give them in."""
+    order = (*names.PRDC, names.LOSS)
+    return dict(sorted(metrics.items(), key=lambda item: order.index(item[0]) if item[0] in order else -1))
 
 
 def publish(plan: Plan, results: Sequence[ArmResult], project: Project, store: Store) -> Path:
@@ -100,7 +107,7 @@ def _place(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = target.with_name(f".{target.name}.{os.getpid()}.part")
     shutil.copyfile(source, scratch)
-    os.replace(scratch, target)
+    scratch.replace(target)
 
 
 def _curves_csv(journals: Mapping[str, Sequence[Mapping[str, float]]]) -> bytes:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ticketlab.files import write_json
 from ticketlab.plan.experiment import ArmAddress, Plan
 from ticketlab.run.project import Project
 from ticketlab.run.store import Store
@@ -43,6 +45,28 @@ def is_published(plan: Plan, address: ArmAddress, project: Project, store: Store
     names = ["weights.safetensors", "metrics.json", *(["ticket.safetensors"] if final.mask else [])]
     folder = project.runs / plan.name
     return all(place_of(folder, address.name, name).is_file() for name in names) and (folder / "metrics.json").is_file()
+
+
+def attempt_of(address: ArmAddress, project: Project) -> int:
+    """How often an arm was asked for afresh; the run id of its record holds this number."""
+    path = _attempts(address, project)
+    return int(json.loads(path.read_bytes())["attempt"]) if path.is_file() else 0
+
+
+def begin_afresh(address: ArmAddress, project: Project) -> None:
+    """Forget that an arm was recorded; its next record is one of its own."""
+    write_json(_attempts(address, project), {"attempt": attempt_of(address, project) + 1})
+    record_path(address, project).unlink(missing_ok=True)
+
+
+def run_id(address: ArmAddress, project: Project) -> str:
+    """The lasting name of an arm's run: what is asked and by which code, and the attempt if it was asked afresh."""
+    attempt = attempt_of(address, project)
+    return f"{address.digest[:16]}-{attempt}" if attempt else address.digest[:16]
+
+
+def _attempts(address: ArmAddress, project: Project) -> Path:
+    return project.lab / "records" / f"{address.digest}.attempt.json"
 
 
 def record_path(address: ArmAddress, project: Project) -> Path:

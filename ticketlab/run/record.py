@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,13 +11,15 @@ from ticketlab.errors import TicketlabError, TrackingError
 from ticketlab.files import write_json
 from ticketlab.ledger import capture
 from ticketlab.ledger.chain import Chain
+from ticketlab.ledger.entry import Entry
 from ticketlab.ledger.facts import Code
+from ticketlab.ledger.listing import run_named
 from ticketlab.ledger.statement import provenance
 from ticketlab.plan.experiment import ArmAddress, Plan
 from ticketlab.run.events import Listener, Notice
 from ticketlab.run.journal import Journal
 from ticketlab.run.project import Project
-from ticketlab.run.published import ArmResult, record_path
+from ticketlab.run.published import ArmResult, record_path, run_id
 from ticketlab.run.statement import run_facts
 from ticketlab.run.store import Store
 from ticketlab.run.tracked import arm_runs, finished, parent_run
@@ -46,7 +48,7 @@ class Record:
 
     def __post_init__(self) -> None:
         self._outbox = Outbox.of(self.project.root)
-        self._parent = parent_run(self.plan, self.experiment, int(self.started.timestamp() * 1000))
+        self._parent = self._resumed(parent_run(self.plan, self.experiment, self.project, _now()))
         self._outbox.put(self._parent)
         self._code: Code = capture.code(self.project.root)
         self._packages = capture.packages()
@@ -57,6 +59,11 @@ class Record:
         for run in self._runs(address):
             self._outbox.put(run)
 
+    def _resumed(self, run: TrackedRun) -> TrackedRun:
+        """The run as it began the first time, if a kill or a stop interrupted it."""
+        earlier = self._outbox.get(run.key)
+        return replace(run, started=earlier.started) if earlier else run
+
     def finish(self, address: ArmAddress, result: ArmResult, folder: Path) -> None:
         """An arm is done: summary, files and status to MLflow, a statement to the ledger."""
         summary = Journal(self._summary(address))
@@ -64,17 +71,11 @@ class Record:
         summary.close()
         arm, *rounds = self._runs(address)
         own = folder / result.name
-        files = {path: "" for path in sorted(own.glob("*.*"))}
+        files = dict.fromkeys(sorted(own.glob("*.*")), "")
         if "ticket.safetensors" in result.files:
             files[folder / "tickets" / result.name / "ticket.safetensors"] = "ticket"
-        files.update({path: "samples" for path in sorted((own / "samples").glob("*.png"))})
-        entry = Chain(self.project.ledger).append(
-            provenance(
-                run_facts(
-                    self.plan, address, result, self.started, self._code, self._packages, self.project, self.store
-                )
-            )
-        )
+        files.update(dict.fromkeys(sorted((own / "samples").glob("*.png")), "samples"))
+        entry = self._stated(address, result)
         tags = {
             "ticketlab.ledger": entry.digest,
             **{f"sha256.{name}": digest for name, digest in result.sha256.items()},
@@ -83,6 +84,18 @@ class Record:
         for run in rounds:
             self._outbox.put(finished(run, "FINISHED", _now(), {}, {}, self.project))
         write_json(record_path(address, self.project), {"ledger": entry.digest, "index": entry.index})
+
+    def _stated(self, address: ArmAddress, result: ArmResult) -> Entry:
+        """The arm's entry in the ledger; a kill after the append must not make a second one."""
+        chain = Chain(self.project.ledger)
+        mine = run_id(address, self.project)
+        for entry in chain.entries():
+            if run_named(entry.statement) == mine:
+                return entry
+        facts = run_facts(
+            self.plan, address, result, self.started, self._code, self._packages, self.project, self.store
+        )
+        return chain.append(provenance(facts))
 
     def fail(self, address: ArmAddress, error: TicketlabError) -> None:
         """An arm could not be finished."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 
 from ticketlab.ledger import capture
 from ticketlab.ledger.facts import Artifact, Code, RunFacts, StepFact
 from ticketlab.plan.experiment import ArmAddress, Plan
 from ticketlab.run.project import Project
-from ticketlab.run.published import ArmResult, place_of
+from ticketlab.run.published import ArmResult, place_of, run_id
 from ticketlab.run.store import Store
 from ticketlab.tracking.pipeline import md5_of
 
@@ -34,7 +33,7 @@ def run_facts(
     final = address.plan.final
     steps = list(address.plan.steps())
     return RunFacts(
-        run=address.digest[:16],
+        run=run_id(address, project),
         cell=f"{plan.name}/{address.name}",
         arm=address.plan.arm,
         subjects=tuple(

@@ -76,7 +76,7 @@ class Store:
             if folder.exists():
                 # Renamed first: a half-removed folder must not look like a finished step.
                 doomed = folder.with_name(f"{folder.name}.removed-{os.getpid()}")
-                os.replace(folder, doomed)
+                folder.replace(doomed)
                 shutil.rmtree(doomed)
         self.journal(step).unlink(missing_ok=True)
 
@@ -101,7 +101,7 @@ class Store:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
             shutil.rmtree(target)
-        os.replace(outputs, target)
+        outputs.replace(target)
         sync_folder(target.parent)
         shutil.rmtree(self._work(step), ignore_errors=True)
         self._checked.add(step.digest)

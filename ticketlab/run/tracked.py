@@ -13,7 +13,9 @@ from ticketlab.plan.cell import Trained
 from ticketlab.plan.experiment import ArmAddress, Plan
 from ticketlab.plan.steps import Step
 from ticketlab.run.project import Project
+from ticketlab.run.published import run_id
 from ticketlab.run.store import Store
+from ticketlab.spec.identity import DOES_NOT_AFFECT_RESULTS
 from ticketlab.tracking.outbox import Artifact, Journal, TrackedRun
 from ticketlab.tracking.process import this_process
 
@@ -25,10 +27,10 @@ def key_of(*parts: str | int) -> str:
     return sha256_bytes(json.dumps(parts).encode())
 
 
-def parent_run(plan: Plan, experiment: str, started: int) -> TrackedRun:
-    """The run that holds all arms of a spec."""
+def parent_run(plan: Plan, experiment: str, project: Project, started: int) -> TrackedRun:
+    """The run that holds the arms of a spec; the same plan after a crash is the same run."""
     return TrackedRun(
-        key=key_of("plan", *(address.digest for address in plan.arms()), started),
+        key=key_of("plan", *(run_id(address, project) for address in plan.arms())),
         experiment=experiment,
         name=plan.name,
         tags={"ticketlab.kind": "experiment"},
@@ -44,7 +46,7 @@ def arm_runs(
     final = address.plan.final
     draws = [step for step in final.evaluate.lineage() if step.kind in ("draw", "control")]
     arm = TrackedRun(
-        key=key_of("arm", parent.key, address.digest),
+        key=key_of("arm", run_id(address, project)),
         experiment=parent.experiment,
         name=address.name,
         parent=parent.key,
@@ -94,7 +96,7 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping) and value:
         for key, part in value.items():
             yield from _leaves(f"{path}.{key}" if path else key, part)
-    elif path not in ("matrix", "about", "name"):
+    elif path not in DOES_NOT_AFFECT_RESULTS:
         yield path, value
 
 

@@ -91,7 +91,8 @@ def problems(error: ValidationError, data: Any) -> list[Problem]:
         near = closest(str(path[-1]), names) if problem.what == _UNKNOWN else None
         if near is not None:
             kept.pop((*path[:-1], near), None)
-            kept[path] = Problem(path, _UNKNOWN, mend=f"did you mean {code(near)}?", at_key=True)
+            meant = place_at((*path[:-1], near), data) or ROOT
+            kept[path] = Problem(path, _UNKNOWN, mend=f"did you mean {code(near)}? {meant.about}".strip(), at_key=True)
     return list(kept.values())
 
 

@@ -32,22 +32,22 @@ def read_page(content: bytes, file: str) -> Page:
     text = _decoded(content, file)
     root = Reader(text, file).document()
     if root is None or not isinstance(root.content, dict):
-        where = f"{file}:{root.mark.line}:{root.mark.column}" if root else f"{file}:1:1"
-        found = (
-            "the file is empty"
-            if root is None or root.content is None
-            else "the file is not a mapping of keys to values"
+        empty = root is None or root.content is None
+        mark = root.mark if root else Mark(1, 1)
+        raise SpecError(
+            "the file is empty" if empty else "the file is not a mapping of keys to values",
+            where=f"{file}:{mark.line}:{mark.column}",
+            mend="a spec starts with keys such as `name:`, `data:`, `model:`, `train:`",
         )
-        raise SpecError(found, where=where, mend="a spec starts with keys such as `name:`, `data:`, `model:`, `train:`")
-    pages = _Writer(file)
-    data = pages.plain(root, ())
-    return Page(data, Positions(file, pages.keys, pages.values))
+    writer = _Writer(file)
+    data = writer.plain(root, ())
+    return Page(data, Positions(file, writer.keys, writer.values))
 
 
 def read_value(text: str, where: str) -> Any:
     """The value that `text` spells in YAML, of any kind; errors (SpecError) say `where`."""
     try:
-        root = Reader(_decoded(text.encode("utf-8", "surrogateescape"), where), where).document()
+        root = Reader(_decoded(text.encode("utf-8", "surrogatepass"), where), where).document()
         return None if root is None else _Writer(where).plain(root, ())
     except SpecError as problem:
         raise SpecError(problem.what, where=where, mend=problem.mend) from None
@@ -63,11 +63,12 @@ def _decoded(content: bytes, file: str) -> str:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
-        before = content[: problem.start]
+        offset = len(content) - len(problem.object) + problem.start  # the codec does not count the byte order mark
+        before = content[:offset]
         line = before.count(b"\n") + 1
         column = len(before.rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
         raise SpecError(
-            f"not UTF-8: byte 0x{content[problem.start]:02x} at offset {problem.start} is not part of any character",
+            f"not UTF-8: byte 0x{content[offset]:02x} at offset {offset} is not part of any character",
             where=f"{file}:{line}:{column}",
             mend="save the file as UTF-8",
         ) from None

@@ -52,7 +52,7 @@ def read(path: Path) -> tuple[Mask, TicketFacts, dict[str, Tensor]]:
         return _decoded(_content(path))
     except (ValueError, LookupError, TypeError, RuntimeError, OSError, safetensors.SafetensorError) as problem:
         raise CorruptFile(
-            f"not a ticket as it was written: {problem}",
+            f"not a ticket as it was written: {str(problem)[:300]}",
             where=str(path),
             mend="restore the file, or delete it and draw the ticket again",
         ) from problem

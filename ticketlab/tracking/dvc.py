@@ -35,12 +35,12 @@ def is_repository(project: Path) -> bool:
 
 def pull(project: Path, target: str) -> bool:
     """Bring what `target` (e.g. `data.dvc`) describes from the remote; False inside a stage, where nothing is done."""
-    return _change(project, ["pull", "--quiet", target], mend=f"check `dvc remote list`, then try: dvc pull {target}")
+    return _change(project, ["pull", target], mend=f"check `dvc remote list`, then try: dvc pull {target}")
 
 
 def add(project: Path, paths: Sequence[str]) -> bool:
     """Version files or folders (writes `<path>.dvc`); False inside a stage, where nothing is done."""
-    return _change(project, ["add", "--quiet", *paths], mend="an output of dvc.yaml cannot be added: commit its stage")
+    return _change(project, ["add", *paths], mend="an output of dvc.yaml cannot be added: commit its stage")
 
 
 def commit(project: Path, stages: Sequence[str]) -> bool:
@@ -49,9 +49,7 @@ def commit(project: Path, stages: Sequence[str]) -> bool:
     Afterwards `dvc status` is clean and `dvc repro` has nothing to do. Name the stages in order of dependence; all
     their outputs must exist. False inside a stage, where nothing is done.
     """
-    return _change(
-        project, ["commit", "--force", "--quiet", *stages], mend="check that every output of dvc.yaml exists"
-    )
+    return _change(project, ["commit", "--force", *stages], mend="check that every output of dvc.yaml exists")
 
 
 def status(project: Path) -> dict[str, Any]:
@@ -89,5 +87,5 @@ def _call(project: Path, arguments: list[str], *, mend: str, patience: float = 6
                 time.sleep(pause)
     except Timeout as failure:
         raise TrackingError(f"DVC was busy for {patience:g} s", where=str(lock), mend="try again later") from failure
-    said = " / ".join(done.stderr.strip().splitlines()[-3:])
+    said = " / ".join(line for line in done.stderr.splitlines() if line.strip())[-500:]
     raise TrackingError(f"dvc {arguments[0]} failed: {said}", where=str(project), mend=mend)

@@ -24,7 +24,7 @@ QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING": "false",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
 }
@@ -69,7 +69,8 @@ def client_of(project: Path, store: Store) -> MlflowClient:
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient
 
-    logging.getLogger("alembic").setLevel(logging.ERROR)
+    for chatter in ("alembic", "mlflow.store.db.utils"):
+        logging.getLogger(chatter).setLevel(logging.ERROR)
     if store.database is None:
         return MlflowClient(store.uri)
     with FileLock(_lock_of(project, store.database)):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class BatchStream(Protocol):
     """Batches of (uint8 images, labels) by number, already on the device."""
 
-    def at(self, step: int, part: int = 0) -> tuple[Tensor, Tensor]:
+    def at(self, number: int) -> tuple[Tensor, Tensor]:
         """The batch of one update."""
         ...
 
