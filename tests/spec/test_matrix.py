@@ -118,3 +118,9 @@ def test_an_error_of_one_cell_names_the_cell_and_an_error_of_the_page_does_not(p
     axes = "matrix: {data.ratio: [0.1, 3]}\n"
     assert refused(page + axes).endswith("\n  in cell 2 of the matrix, data.ratio-3")
     assert "in cell" not in refused(page.replace("steps: 100", "stepz: 100") + axes)
+
+
+def test_a_value_that_the_matrix_replaces_must_still_be_one_that_could_stand_there(page: str, refused: Refused) -> None:
+    screen = refused(page.replace("seed: 0", "seed: abc") + "matrix: {seed: [0, 1]}\n")
+    assert screen.startswith("x.yaml:2:7: seed: found the text `abc`\n")
+    assert screen.endswith("\n  the matrix replaces it in every cell; still, mend or remove it")

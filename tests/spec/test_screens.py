@@ -243,7 +243,7 @@ def test_no_screen_speaks_the_words_of_pydantic() -> None:
         ("kind: sngan, width: 64", "kind: lenet, channels: [1, 2, 3]", "the list `[1, 2, 3]`", ""),
         ("kind: sngan, width: 64", "kind: lenet, channels: [1]", "the list `[1]`", ""),
         ("kind: sngan, width: 64", "kind: [sngan]", 'the list `["sngan"]`', ""),
-        ("kind: sngan", "kind: null", "null (nothing)", ""),
+        ("kind: sngan", "kind: null", "null (nothing)", "write a value"),
         ("dataset: fashion-mnist", "dataset: Fashion MNIST", "the text `Fashion MNIST`", ""),
         ("name: demo", 'name: "a\\e[31m\\nb"', "the text `a\\x1b[31m\\nb`", ""),
     ],

@@ -161,7 +161,7 @@ def test_hostile_files_are_refused_in_bounded_time(content: bytes) -> None:
     started = time.process_time()
     with pytest.raises(SpecError):
         read_page(content, "f.yaml")
-    assert time.process_time() - started < 1.5
+    assert time.process_time() - started < 3
 
 
 def test_fifty_levels_are_read_and_fifty_one_are_not() -> None:

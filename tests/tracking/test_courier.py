@@ -61,8 +61,10 @@ def test_finishing_waits_no_longer_than_it_was_told(
     assert time.monotonic() - before < 1
     assert outcome.pending == 20
     assert "goes on in the background" in str(outcome.problem)
-    wait_until(lambda: metrics(project) == 20)
-    courier.finish(timeout=60)
+    last = courier.finish(timeout=60)
+    assert (last.delivered, last.pending, last.problem) == (20, 0, None)
+    assert courier.finish(timeout=0) == last
+    assert metrics(project) == 20
 
 
 PARENT = """

@@ -19,6 +19,9 @@ from ticketlab.spec.wording import allowed, closest, found, meant_key, meant_val
 MOST_SHOWN = 8
 """Problems on one screen; the rest are counted."""
 
+MISSING = "missing"
+_UNKNOWN = "no such key"
+
 
 class Impossible(SpecError):
     """Sections that are right each by itself but make no sense together; `path` is the value to look at first."""
@@ -85,7 +88,7 @@ def problems(error: ValidationError, data: Any) -> list[Problem]:
             by_path[problem.path] = problem
     inner = {path[:length] for path in by_path for length in range(len(path))}
     kept = {path: problem for path, problem in by_path.items() if path not in inner}
-    missing = {path for path, problem in kept.items() if problem.what == _MISSING}
+    missing = {path for path, problem in kept.items() if problem.what == MISSING}
     for path, problem in list(kept.items()):
         names = [str(other[-1]) for other in missing if other[:-1] == path[:-1]]
         near = closest(str(path[-1]), names) if problem.what == _UNKNOWN else None
@@ -94,10 +97,6 @@ def problems(error: ValidationError, data: Any) -> list[Problem]:
             meant = place_at((*path[:-1], near), data) or ROOT
             kept[path] = Problem(path, _UNKNOWN, mend=f"did you mean {code(near)}? {meant.about}".strip(), at_key=True)
     return list(kept.values())
-
-
-_MISSING = "missing"
-_UNKNOWN = "no such key"
 
 
 def _problem(detail: ErrorDetails, data: Any) -> Problem:
@@ -128,7 +127,7 @@ def _missing(path: Path, data: Any) -> Problem:
     around = place_at(path[:-1], data) or ROOT
     place = _tags(around, str(path[-1])) if path[-1] == tag_key(around) else place_at(path, data) or Place(())
     parent = f"under `{dotted(path[:-1])}`" if path[:-1] else "to the spec"
-    return Problem(path, _MISSING, allowed=_with_meaning(place), mend=f"add `{path[-1]}:` {parent}", at_key=True)
+    return Problem(path, MISSING, allowed=_with_meaning(place), mend=f"add `{path[-1]}:` {parent}", at_key=True)
 
 
 def _tags(family: Place, key: str) -> Place:

@@ -152,6 +152,20 @@ def _fields(place: Place, path: Path) -> Iterator[tuple[Path, type[Section], Fie
             yield from _fields(place_of(field), (*path, name))
 
 
+def every_section() -> tuple[type[Section], ...]:
+    """All sections that may stand anywhere in a spec, those inside lists included."""
+    found: list[type[Section]] = []
+    waiting = [ROOT]
+    while waiting:
+        place = waiting.pop()
+        lists = [kind.type for kind in place.kinds if get_origin(kind.type) is tuple]
+        waiting += [Place(kinds_of(item)) for each in lists for item in get_args(each) if item is not ...]
+        new = [section for section in place.sections if section not in found]
+        found += new
+        waiting += [place_of(field) for section in new for field in section.model_fields.values()]
+    return tuple(found)
+
+
 def every_path() -> tuple[str, ...]:
     """All paths of the language, written with dots."""
     return tuple(dict.fromkeys(dotted(path) for path, _, _ in every_field()))

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from ticketlab.errors import SpecError
 from ticketlab.files import sha256_bytes
-from ticketlab.spec.explain import Impossible, problems, spec_error
+from ticketlab.spec.explain import MISSING, Impossible, Problems, problems, spec_error
 from ticketlab.spec.matrix import RawCell, cells
 from ticketlab.spec.overrides import overridden
 from ticketlab.spec.positions import Path as SpecPath
@@ -20,7 +20,7 @@ from ticketlab.spec.positions import Positions
 from ticketlab.spec.quoting import listed, printable
 from ticketlab.spec.spec import Spec
 from ticketlab.spec.wording import closest
-from ticketlab.spec.yaml_positions import LARGEST_FILE, read_page
+from ticketlab.spec.yaml_positions import LARGEST_FILE, Page, read_page
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ def load(path: Path, overrides: Iterable[str] = (), *, resolve: Callable[[Spec],
         found.append(Cell(raw.labels, raw.name, _resolved(spec, raw, resolve, len(found))))
         if len(found) == 1:
             first = _checked({**raw.data, "matrix": page.data.get("matrix", {})}, raw, 0)
+            _refuse_hidden(page, tuple(raw.positions.borrowed))
     return LoadedSpec(path, first, tuple(found), page.data, page.positions, sha256_bytes(content))
 
 
@@ -84,6 +85,19 @@ def _resolved(spec: Spec, raw: RawCell, resolve: Callable[[Spec], Spec], index: 
         return resolve(spec)
     except Impossible as problem:
         raise spec_error(problem, raw.data, raw.positions, _cell_note(raw, index)) from None
+
+
+def _refuse_hidden(page: Page, axes: tuple[SpecPath, ...]) -> None:
+    """Refuse values of the page that could not stand where they are, although the matrix replaces them in every cell."""
+    try:
+        Spec.model_validate_json(json.dumps(page.data), strict=True)
+    except ValidationError as error:
+        wrong = [problem for problem in problems(error, page.data) if problem.what != MISSING]
+        hidden = [problem for problem in wrong if any(problem.path[: len(axis)] == axis for axis in axes)]
+        if hidden:
+            raise Problems(
+                hidden, page.positions, "the matrix replaces it in every cell; still, mend or remove it"
+            ) from None
 
 
 def _overlap(path: SpecPath, other: SpecPath) -> bool:
@@ -113,7 +127,7 @@ def _nearby(path: Path) -> str:
         folder = path if path.is_dir() else path.parent
         names = {file.name: file for file in sorted(folder.glob("*.y*ml"))[:200]}
     except OSError:
-        return ""
+        return "check the path, and whether you may read it"
     near = closest(path.name, names)
     if near:
         return f"did you mean {printable(str(names[near]))}?"

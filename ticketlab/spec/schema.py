@@ -8,8 +8,9 @@ from typing import Any
 
 from ticketlab.files import write_atomically
 from ticketlab.spec.identity import DOES_NOT_AFFECT_RESULTS
-from ticketlab.spec.language import every_field, tag_of
+from ticketlab.spec.language import every_field, every_section, tag_of
 from ticketlab.spec.positions import dotted
+from ticketlab.spec.section import Section
 from ticketlab.spec.spec import Spec
 
 
@@ -20,12 +21,20 @@ def json_schema() -> dict[str, Any]:
     `matrix` lists every path that may be varied. What only a cross-section check can see is not in it.
     """
     schema = Spec.model_json_schema()
-    for section in {section for _, section, _ in every_field()}:
-        tag, definition = tag_of(section), schema["$defs"].get(section.__name__)
-        if tag and definition:
-            definition["required"] = [tag[0], *(name for name in definition.get("required", ()) if name != tag[0])]
+    for section in every_section():
+        if section is Spec or section.__name__ in schema["$defs"]:
+            _complete(schema if section is Spec else schema["$defs"][section.__name__], section)
     schema["properties"]["matrix"] |= {"properties": _axes(), "additionalProperties": False}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "ticketlab spec"}
+
+
+def _complete(definition: dict[str, Any], section: type[Section]) -> None:
+    """Require the tag of a section, and describe the properties whose description Pydantic thought redundant."""
+    tag = tag_of(section)
+    if tag:
+        definition["required"] = [tag[0], *(name for name in definition.get("required", ()) if name != tag[0])]
+    for name, field in section.model_fields.items():
+        definition["properties"][name].setdefault("description", field.description)
 
 
 def schema_text() -> str:

@@ -34,6 +34,8 @@ class Courier:
         self.project = project.resolve()
         self.log = self.project / ".ticketlab" / "courier.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        self._request: bytes | None = b"\n"
+        self._outcome: Delivery | None = None
         parent = json.dumps(asdict(this_process()))
         command = [sys.executable, "-m", "ticketlab.tracking.courier", str(self.project), "--parent", parent]
         with self.log.open("ab") as log:
@@ -48,15 +50,24 @@ class Courier:
             )
 
     def finish(self, timeout: float) -> Delivery:
-        """Ask for a last pass and wait at most `timeout` seconds for it; after that it goes on without us."""
+        """Ask for a last pass and wait at most `timeout` seconds for it; after that it goes on without us.
+
+        May be called again, to wait on or to hear the outcome once more.
+        """
+        if self._outcome is not None:
+            return self._outcome
+        request, self._request = self._request, None
         try:
-            answer, _ = self._process.communicate(b"\n", timeout=timeout)
-            return Delivery(**json.loads(answer))
+            answer, _ = self._process.communicate(request, timeout=timeout)
         except subprocess.TimeoutExpired:
             problem = f"still delivering after {timeout:g} s; it goes on in the background"
+            return Delivery(0, _pending(self.project), problem)
+        try:
+            self._outcome = Delivery(**json.loads(answer))
         except (ValueError, TypeError):
             problem = f"the courier ended with code {self._process.returncode}; see {self.log}"
-        return Delivery(0, _pending(self.project), problem)
+            self._outcome = Delivery(0, _pending(self.project), problem)
+        return self._outcome
 
 
 def reconcile(project: Path) -> Delivery:

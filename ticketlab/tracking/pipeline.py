@@ -39,7 +39,7 @@ def stage_of(project: Path, spec_path: str, command: str = "run") -> str | None:
     wanted = ["ticketlab", command, str(PurePosixPath(spec_path))]
     for name, stage in _read(project / "dvc.yaml").get("stages", {}).items():
         for label, item in _cells(stage.get("matrix", {})):
-            if shlex.split(_filled(str(stage.get("cmd", "")), item))[:3] == wanted:
+            if any(shlex.split(line)[:3] == wanted for line in _commands(stage, item)):
                 return f"{name}@{label}" if label else str(name)
     return None
 
@@ -48,6 +48,13 @@ def stages_of(project: Path, spec_path: str) -> list[str]:
     """The stages of a spec in order of dependence, statistics before run; empty if dvc.yaml does not name the spec."""
     found = (stage_of(project, spec_path, command) for command in ("statistics", "run"))
     return [stage for stage in found if stage is not None]
+
+
+def _commands(stage: dict[str, Any], item: dict[str, str]) -> Iterator[str]:
+    """The command lines of a stage (one, or a list) for one cell of its matrix."""
+    written = stage.get("cmd", "")
+    for line in written if isinstance(written, list) else [written]:
+        yield _filled(str(line), item)
 
 
 def _cells(matrix: dict[str, list[Any]]) -> Iterator[tuple[str, dict[str, str]]]:

@@ -1,0 +1,157 @@
+import copy
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from ticketlab.errors import SpecError
+from ticketlab.spec.language import every_path
+from ticketlab.spec.loading import LoadedSpec, load
+from ticketlab.spec.schema import json_schema
+from ticketlab.spec.yaml_positions import read_page
+
+BOUND = 1.0
+"""Seconds of processor time for any one file."""
+
+WORDS = [*sorted({step for path in every_path() for step in path.split(".")}), "magnitude", "hinge", "sngan", "none"]
+SIGNS = [
+    ": ",
+    ":\n  ",
+    "\n",
+    "\n  ",
+    "- ",
+    "[",
+    "]",
+    "{",
+    "}",
+    ", ",
+    "&a ",
+    "*a",
+    "!!int ",
+    "'",
+    '"',
+    "#",
+    "|\n",
+    "<<: ",
+]
+VALUES = [
+    "0",
+    "1",
+    "-1",
+    "0.1",
+    "1e3",
+    "1e999",
+    ".nan",
+    "null",
+    "true",
+    "9" * 30,
+    "\t",
+    "\0",
+    "é",
+    "---\n",
+    "%YAML 1.1\n",
+]
+
+fuzzed = settings(
+    max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from(WORDS)
+)
+values = st.recursive(
+    scalars | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS) | st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+def outcome(folder: Path, content: bytes, *overrides: str) -> LoadedSpec | None:
+    """The spec if it is accepted; None if it is refused as it should be: fast, with a position, on one screen."""
+    file = folder / "x.yaml"
+    file.write_bytes(content)
+    started = time.process_time()
+    try:
+        return load(file, overrides)
+    except SpecError as refused:
+        lines = str(refused).replace(f"{folder}/", "").splitlines()
+        start = lines[1] if re.fullmatch(r"x\.yaml: \d+ problems", lines[0]) else lines[0]
+        assert re.match(r"x\.yaml:[1-9]\d*:[1-9]\d*: |--set ", start), start
+        assert len(lines) < 30
+        assert all(line.isprintable() for line in lines)
+        return None
+    finally:
+        assert time.process_time() - started < BOUND
+
+
+@fuzzed
+@given(st.binary(max_size=200))
+def test_random_bytes_are_accepted_or_refused_with_a_position(tmp_path: Path, content: bytes) -> None:
+    outcome(tmp_path, content)
+
+
+@fuzzed
+@given(st.lists(st.sampled_from(WORDS + SIGNS + VALUES), max_size=40).map("".join))
+def test_random_yaml_is_accepted_or_refused_with_a_position(tmp_path: Path, text: str) -> None:
+    outcome(tmp_path, text.encode())
+
+
+@fuzzed
+@given(data=st.data())
+def test_a_page_with_a_piece_replaced_is_accepted_or_refused_with_a_position(
+    page: str, tmp_path: Path, data: st.DataObject
+) -> None:
+    text = page + "matrix: {seed: [0, 1]}\n"
+    start, end = sorted(data.draw(st.lists(st.integers(0, len(text)), min_size=2, max_size=2)))
+    piece = data.draw(st.sampled_from(WORDS + SIGNS + VALUES) | st.text(max_size=5))
+    outcome(tmp_path, (text[:start] + piece + text[min(end, start + 20) :]).encode())
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every container inside a value, with each of its keys or indices."""
+    for step in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield value, step
+        yield from places(value[step])
+
+
+@pytest.fixture(scope="module")
+def validator() -> Draft202012Validator:
+    return Draft202012Validator(json_schema())
+
+
+@fuzzed
+@given(data=st.data())
+def test_a_changed_value_is_accepted_or_refused_and_the_schema_accepts_what_is_accepted(
+    page: str, tmp_path: Path, validator: Draft202012Validator, data: st.DataObject
+) -> None:
+    raw = copy.deepcopy(read_page(page.encode(), "x").data)
+    container, step = data.draw(st.sampled_from(list(places(raw))))
+    container[step] = data.draw(values)
+    if isinstance(container, dict):
+        container[data.draw(st.sampled_from([step, *WORDS]))] = data.draw(values)
+    loaded = outcome(tmp_path, json.dumps(raw, ensure_ascii=False).encode("utf-8", "replace"))
+    assert loaded is None or list(validator.iter_errors(loaded.data)) == []
+
+
+@fuzzed
+@given(st.sampled_from(every_path()) | st.text(max_size=10), st.text(max_size=10) | scalars.map(str))
+def test_any_override_is_accepted_or_refused_with_a_position(page: str, tmp_path: Path, path: str, value: str) -> None:
+    outcome(tmp_path, page.encode(), f"{path}={value}")
+
+
+@fuzzed
+@given(st.dictionaries(st.sampled_from(every_path()), st.lists(values, min_size=1, max_size=3), min_size=1, max_size=3))
+def test_any_matrix_is_accepted_or_refused_with_a_position(page: str, tmp_path: Path, matrix: dict[str, Any]) -> None:
+    outcome(tmp_path, (page + f"matrix: {json.dumps(matrix, ensure_ascii=False)}\n").encode("utf-8", "replace"))

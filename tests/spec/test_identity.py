@@ -1,0 +1,141 @@
+import json
+from collections.abc import Iterator
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin
+
+import pytest
+
+from ticketlab.spec.identity import DOES_NOT_AFFECT_RESULTS, identity
+from ticketlab.spec.language import ROOT, Kind, Place, every_section, is_section, kinds_of, place_of
+from ticketlab.spec.section import Section
+from ticketlab.spec.spec import Spec
+
+
+def spec(**sections: Any) -> Spec:
+    page = {
+        "name": "demo",
+        "data": {"dataset": "fashion-mnist"},
+        "model": {"kind": "sngan"},
+        "train": {"objective": "hinge", "steps": 100},
+        **sections,
+    }
+    return Spec.model_validate_json(json.dumps(page), strict=True)
+
+
+DRAWN: dict[str, Any] = {"method": "magnitude", "schedule": {"rounds": 2, "rate": 0.2}}
+
+
+def example(kind: Kind) -> Any:
+    """Some value of a kind: valid as to type, not as to bounds."""
+    if is_section(kind.type):
+        return kind.type.model_construct(
+            **{
+                name: example(place_of(field).kinds[0])
+                for name, field in kind.type.model_fields.items()
+                if field.is_required()
+            }
+        )
+    if get_origin(kind.type) is Literal:
+        return get_args(kind.type)[0]
+    if get_origin(kind.type) is tuple:
+        return tuple(example(kinds_of(member)[0]) for member in get_args(kind.type) if member is not ...)
+    return {int: 1, float: 0.5, bool: True, str: "x"}[kind.type]
+
+
+def other_values(place: Place, value: Any) -> Iterator[Any]:
+    """Values that could stand at a place instead of `value`: at least one of every other kind, another of the same."""
+    for kind in place.kinds:
+        if kind.type is NoneType:
+            yield None
+        elif get_origin(kind.type) is Literal:
+            yield from get_args(kind.type)
+        elif get_origin(kind.type) is tuple:
+            yield example(kind)
+            if get_args(kind.type)[-1] is ...:
+                yield (*(value or ()), *example(kind))
+        elif is_section(kind.type):
+            yield example(kind)
+        elif kind.type is bool:
+            yield from (True, False)
+        else:
+            same = isinstance(value, kind.type)
+            yield value + ("x" if kind.type is str else 1) if same else example(kind)
+
+
+def changes(section: Any, place: Place, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every way to change one field somewhere inside a section: the path of the field, and the changed section."""
+    for name, field in type(section).model_fields.items():
+        value, here = getattr(section, name), f"{path}.{name}".lstrip(".")
+        if name == "matrix":
+            yield here, section.model_copy(update={name: {"seed": (1, 2)}})
+            continue
+        for other in other_values(place_of(field), value):
+            if other != value:
+                yield here, section.model_copy(update={name: other})
+        for index, item in enumerate(value if isinstance(value, tuple) else ()):
+            if isinstance(item, Section):
+                for where, changed in changes(item, place_of(field), f"{here}.{index}"):
+                    yield where, section.model_copy(update={name: (*value[:index], changed, *value[index + 1 :])})
+        if isinstance(value, Section):
+            for where, changed in changes(value, place_of(field), here):
+                yield where, section.model_copy(update={name: changed})
+
+
+@pytest.mark.parametrize("section", sorted(set(every_section()) - {Spec}, key=lambda section: section.__name__))
+def test_every_field_of_every_section_is_part_of_the_identity(section: type[Section]) -> None:
+    item = example(Kind(section))
+    seen = set()
+    for path, changed in changes(item, Place((Kind(section),))):
+        assert path in DOES_NOT_AFFECT_RESULTS or item.model_dump(mode="json") != changed.model_dump(mode="json"), path
+        seen.add(path.split(".")[0])
+    fixed = {name for name, field in section.model_fields.items() if len(place_of(field).choices) == 1}
+    assert seen | fixed == set(section.model_fields)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        spec(),
+        spec(ticket=DRAWN, train={"objective": "hinge", "steps": 9, "augment": [{"kind": "crop"}]}),
+        spec(model={"kind": "mlp"}, train={"objective": "cross_entropy", "steps": 9}),
+    ],
+    ids=["dense GAN", "GAN ticket", "classifier"],
+)
+def test_a_change_of_any_field_changes_the_identity_unless_it_is_declared_harmless(page: Spec) -> None:
+    before, harmless = identity(page), set()
+    for path, changed in changes(page, ROOT):
+        if path in DOES_NOT_AFFECT_RESULTS:
+            harmless.add(path)
+            assert identity(changed) == before, path
+        else:
+            assert identity(changed) != before, path
+    assert harmless == set(DOES_NOT_AFFECT_RESULTS)
+
+
+def test_every_exemption_gives_its_reason() -> None:
+    assert all(len(reason) > 15 for reason in DOES_NOT_AFFECT_RESULTS.values())
+
+
+def test_a_default_that_is_written_out_is_the_same_experiment() -> None:
+    written = spec(seed=0, compute={}, train={"objective": "hinge", "steps": 100, "n_critic": 5, "augment": []})
+    assert identity(written) == identity(spec())
+
+
+def test_a_whole_number_where_a_fraction_may_stand_is_the_same_experiment() -> None:
+    one, two = (spec(data={"dataset": "fashion-mnist", "ratio": ratio}) for ratio in (1, 1.0))
+    assert identity(one) == identity(two)
+
+
+@pytest.mark.parametrize(
+    ("page", "expected"),
+    [
+        (spec(), "31c084e7275408d00b0ff4edbba8b5cb1006d5985dcf1af406d4fc5758782f8d"),
+        (
+            spec(seed=7, ticket=DRAWN, model={"kind": "mlp"}, train={"objective": "cross_entropy", "steps": 9}),
+            "577f6543523d2f34adfa98451c46b51d661b7d12db55b6a54ee60080424abe07",
+        ),
+    ],
+)
+def test_identities_stay_what_they_were(page: Spec, expected: str) -> None:
+    """A failure means that every result stored so far gets a new address: change a default or a field only knowingly."""
+    assert identity(page) == expected
