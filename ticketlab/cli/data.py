@@ -27,12 +27,14 @@ def add(
     size: Annotated[int | None, typer.Option(help="Side in pixels that an image folder is brought to.")] = None,
 ) -> None:
     """Pack a dataset into data/<name>/ and version it with DVC."""
+    from ticketlab.datasets.pins import write_pins
     from ticketlab.datasets.sources import add as add_dataset
     from ticketlab.run.project import Project
     from ticketlab.tracking import dvc
 
     root = Project.around(Path.cwd()).root
     manifest = add_dataset(source, root, origin, as_name=name, size=size)
+    write_pins(root)
     counts = manifest.counts
     print(f"data/{manifest.name}: {counts['train']} training and {counts['test']} test images")
     if dvc.is_repository(root) and not dvc.inside_stage():

@@ -132,7 +132,9 @@ def show_outcome(name: str, outcome: Outcome, console: Console) -> None:
         head, rows = table.cells(outcome.results)
         view = Table(title=name, title_style="bold", header_style="bold")
         for column in head:
-            view.add_column(column, justify="left" if column == "arm" else "right", overflow="fold")
+            view.add_column(
+                column.replace("_", "\n", 1), justify="left" if column == "arm" else "right", overflow="fold"
+            )
         for row in rows:
             view.add_row(*row)
         console.print(view)

@@ -93,7 +93,12 @@ class CellPlanner:
         if mask is not None:
             inputs["mask"] = mask
         return Draw(
-            seed=self.spec.seed, images=self.images, model=self.spec.model, ticket=ticket, round=number, inputs=inputs
+            seed=self.spec.seed,
+            images=self.images,
+            model=self.spec.model,
+            ticket=_known_in_round(ticket, number),
+            round=number,
+            inputs=inputs,
         )
 
     @staticmethod
@@ -210,3 +215,13 @@ class CellPlanner:
             rule=self.spec.data.subset,
             seed=self.spec.seed,
         )
+
+
+def _known_in_round(ticket: Drawn, number: int) -> Drawn:
+    """The ticket as a round knows it: where each round prunes a rate of what is left, not how many rounds follow.
+
+    So cells that differ in the number of rounds share those they have in common.
+    """
+    if ticket.schedule.rate is None:
+        return ticket
+    return ticket.model_copy(update={"schedule": ticket.schedule.model_copy(update={"rounds": number})})

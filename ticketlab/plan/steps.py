@@ -195,7 +195,7 @@ class Draw(Step):
     @property
     def title(self) -> str:
         """A few words for people."""
-        return f"draw, round {self.round} of {self.ticket.schedule.rounds}"
+        return f"draw, round {self.round}"
 
 
 @dataclass(frozen=True, kw_only=True)

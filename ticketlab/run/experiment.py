@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ticketlab.errors import Interrupted, TicketlabError
+from ticketlab.errors import Interrupted, SpecError, TicketlabError
 from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.plan.experiment import ArmAddress, Plan, plan
 from ticketlab.plan.steps import Step
@@ -17,6 +17,7 @@ from ticketlab.run.project import Project
 from ticketlab.run.published import ArmResult, begin_afresh, is_published, record_path
 from ticketlab.run.store import Store
 from ticketlab.spec.catalog import facts
+from ticketlab.spec.explain import Impossible
 from ticketlab.spec.loading import LoadedSpec, load
 from ticketlab.spec.resolve import resolve
 from ticketlab.spec.smoke import smoke
@@ -50,7 +51,10 @@ def load_spec(
     root = project or Project.around(file.parent).root
 
     def resolved(spec: Spec) -> Spec:
-        dataset = facts(spec.data.dataset, root)
+        try:
+            dataset = facts(spec.data.dataset, root)
+        except SpecError as unknown:
+            raise Impossible(("data", "dataset"), unknown.what, unknown.mend) from None
         found = resolve(spec, dataset)
         return smoke(found, dataset.classes) if to_smoke else found
 

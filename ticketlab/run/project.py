@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
+
+from filelock import FileLock
+
+from ticketlab.files import write_atomically
 
 MARKS = ("dvc.yaml", ".dvc", ".git", ".ticketlab")
 
@@ -33,6 +38,16 @@ class Project:
     def runs(self) -> Path:
         """Results by name."""
         return self.lab / "runs" if self.smoke else self.root / "runs"
+
+    def identity(self) -> str:
+        """A random name that the project keeps from its first run on."""
+        path = self.root / ".ticketlab" / "project"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(path.with_name("project.lock")):
+                if not path.exists():
+                    write_atomically(path, uuid4().hex.encode())
+        return path.read_text()
 
     @property
     def ledger(self) -> Path:

@@ -22,15 +22,15 @@ from ticketlab.tracking.process import this_process
 LONGEST_PARAMETER = 500
 
 
-def key_of(*parts: str | int) -> str:
-    """The lasting name of a tracked run."""
-    return sha256_bytes(json.dumps(parts).encode())
+def key_of(project: Project, *parts: str | int) -> str:
+    """The lasting name of a tracked run, of this project alone: several may share one MLflow server."""
+    return sha256_bytes(json.dumps([project.identity(), *parts]).encode())
 
 
 def parent_run(plan: Plan, experiment: str, project: Project, started: int) -> TrackedRun:
     """The run that holds the arms of a spec; the same plan after a crash is the same run."""
     return TrackedRun(
-        key=key_of("plan", *(run_id(address, project) for address in plan.arms())),
+        key=key_of(project, "plan", *(run_id(address, project) for address in plan.arms())),
         experiment=experiment,
         name=plan.name,
         tags={"ticketlab.kind": "experiment"},
@@ -46,7 +46,7 @@ def arm_runs(
     final = address.plan.final
     draws = [step for step in final.evaluate.lineage() if step.kind in ("draw", "control")]
     arm = TrackedRun(
-        key=key_of("arm", run_id(address, project)),
+        key=key_of(project, "arm", run_id(address, project)),
         experiment=parent.experiment,
         name=address.name,
         parent=parent.key,
@@ -64,7 +64,7 @@ def arm_runs(
         drawn = [step for step in draws if step.kind == "draw" and getattr(step, "round", None) == number]
         yield replace(
             arm,
-            key=key_of("round", arm.key, number),
+            key=key_of(project, "round", arm.key, number),
             name=f"{address.name}, round {number}",
             parent=arm.key,
             tags={"ticketlab.kind": "round", "ticketlab.round": str(number)},
