@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -73,18 +73,18 @@ class Plan:
                     yield address, step
 
 
-def plan(loaded: LoadedSpec, project: Path, name: str | None = None) -> Plan:
-    """The plan of a loaded, resolved spec; pure but for reading the dataset's manifest under `project`/data.
+def plan(loaded: LoadedSpec, home: Callable[[str], Path], name: str | None = None) -> Plan:
+    """The plan of a loaded, resolved spec; pure but for reading manifests; `home(dataset)` is the folder whose data/ has it.
 
     `name` is the folder its results go to; the spec's own by default.
     """
-    cells = tuple(_cell(cell, project) for cell in loaded.cells)
+    cells = tuple(_cell(cell, home) for cell in loaded.cells)
     return Plan(name or loaded.spec.name, loaded.file, loaded.text_sha256, cells)
 
 
-def _cell(cell: Cell, project: Path) -> CellPlan:
+def _cell(cell: Cell, home: Callable[[str], Path]) -> CellPlan:
     spec = cell.spec
-    manifest = read_manifest(project, spec.data.dataset)
+    manifest = read_manifest(home(spec.data.dataset), spec.data.dataset)
     total = manifest.counts["train"]
     assert spec.data.size is not None, "the spec was not resolved"
     assert spec.data.scaling is not None, "the spec was not resolved"

@@ -20,7 +20,7 @@ from ticketlab.run.workplace import Workplace
 class Executor:
     """Performs steps in this process, one at a time."""
 
-    project: Path
+    home: Callable[[str], Path]
     store: Store
     listener: Listener
     stopping: Callable[[], bool]
@@ -56,7 +56,7 @@ class Executor:
 
         inputs = {role: self.store.result(needed).folder for role, needed in step.inputs.items()}
         try:
-            _performer(step)(step, Workplace(self.project, inputs, work, out, log, self.stopping))
+            _performer(step)(step, Workplace(self.home, inputs, work, out, log, self.stopping))
         finally:
             journal.close()
         return self.store.finish(step, out)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ticketlab.datasets.pins import PINS
 from ticketlab.errors import Interrupted, SpecError, TicketlabError
 from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.plan.experiment import ArmAddress, Plan, plan
@@ -16,7 +18,7 @@ from ticketlab.run.execute import Executor
 from ticketlab.run.project import Project
 from ticketlab.run.published import ArmResult, begin_afresh, is_published, record_path
 from ticketlab.run.store import Store
-from ticketlab.spec.catalog import facts
+from ticketlab.spec.catalog import DatasetFacts, facts
 from ticketlab.spec.explain import Impossible
 from ticketlab.spec.loading import LoadedSpec, load
 from ticketlab.spec.resolve import resolve
@@ -41,22 +43,20 @@ class Experiment:
         return [(address, step) for address, step in self.plan.steps() if not self.store.has(step)]
 
 
-def load_spec(
-    file: Path, overrides: Sequence[str] = (), *, project: Path | None = None, to_smoke: bool = False
-) -> LoadedSpec:
-    """Read and check a spec, torch-free; every null resolved, and made tiny with `to_smoke`.
+def load_spec(file: Path, overrides: Sequence[str] = (), project: Project | None = None) -> LoadedSpec:
+    """Read and check a spec, every null resolved; torch-free unless `project` is one for smoke runs, which are tiny.
 
     `overrides` are "path=value" texts. Raises `SpecError` with file, line and column.
     """
-    root = project or Project.around(file.parent).root
+    within = project or Project.around(file.parent)
 
     def resolved(spec: Spec) -> Spec:
         try:
-            dataset = facts(spec.data.dataset, root)
+            dataset = facts(spec.data.dataset, within.root)
         except SpecError as unknown:
             raise Impossible(("data", "dataset"), unknown.what, unknown.mend) from None
         found = resolve(spec, dataset)
-        return smoke(found, dataset.classes) if to_smoke else found
+        return _at_smoke_size(found, dataset, within) if within.smoke else found
 
     return load(file, overrides, resolve=resolved)
 
@@ -67,10 +67,26 @@ def open_experiment(file: Path, overrides: Sequence[str] = (), *, to_smoke: bool
     Results of a spec run with overrides go to a folder of their own, named after the overrides.
     """
     project = Project(Project.around(file.parent).root, to_smoke)
-    loaded = load_spec(file, overrides, project=project.root, to_smoke=to_smoke)
-    return Experiment(
-        loaded, plan(loaded, project.root, _run_name(loaded.spec.name, overrides)), project, Store(project.lab)
-    )
+    loaded = load_spec(file, overrides, project)
+    planned = plan(loaded, project.home, _run_name(loaded.spec.name, overrides))
+    return Experiment(loaded, planned, project, Store(project.lab))
+
+
+def _at_smoke_size(spec: Spec, dataset: DatasetFacts, project: Project) -> Spec:
+    """The spec made tiny, on noise in the dataset's shape where the dataset is not at hand."""
+    tiny = smoke(spec, dataset.classes)
+    if _at_hand(dataset.name, project.root):
+        return tiny
+    from ticketlab.datasets.synthetic import stand_in
+
+    return tiny.model_copy(update={"data": tiny.data.model_copy(update={"dataset": stand_in(dataset, project.lab)})})
+
+
+def _at_hand(dataset: str, root: Path) -> bool:
+    """Whether a pack is there, or in the DVC remote that this project's pins come from."""
+    pins = root / PINS
+    pinned = pins.is_file() and dataset in json.loads(pins.read_bytes())
+    return (root / "data" / dataset / "dataset.json").is_file() or pinned
 
 
 def _run_name(name: str, overrides: Sequence[str]) -> str:
@@ -159,7 +175,7 @@ class _Performing:
     """Performs the steps of arms, counting those that were not in the store when it began."""
 
     def __init__(self, experiment: Experiment, listener: Listener, stopping: Callable[[], bool]) -> None:
-        self._executor = Executor(experiment.project.root, experiment.store, listener, stopping)
+        self._executor = Executor(experiment.project.home, experiment.store, listener, stopping)
         pending = experiment.pending()
         self._total = len(pending)
         self._position = {step.digest: number for number, (_, step) in enumerate(pending, 1)}
@@ -175,7 +191,7 @@ def prepare_statistics(experiment: Experiment, listener: Listener = lambda event
     from ticketlab.run.publish import publish_statistics
 
     fetch_data(experiment, listener)
-    executor = Executor(experiment.project.root, experiment.store, listener, lambda: False)
+    executor = Executor(experiment.project.home, experiment.store, listener, lambda: False)
     for address, step in experiment.plan.steps():
         if step.kind == "statistics":
             for needed in step.lineage():
@@ -197,6 +213,7 @@ def fetch_data(experiment: Experiment, listener: Listener) -> None:
     """Pull datasets that are not there from the DVC remote, where the project has one."""
     root = experiment.project.root
     for name in sorted({cell.spec.data.dataset for cell in experiment.plan.cells}):
-        if not (root / "data" / name / "dataset.json").is_file() and (root / "data.dvc").is_file():
+        here = (experiment.project.home(name) / "data" / name / "dataset.json").is_file()
+        if not here and (root / "data.dvc").is_file() and not dvc.inside_stage():
             listener(Notice(f"pulling data/{name} from the DVC remote"))
             dvc.pull(root, f"data/{name}")

@@ -34,6 +34,11 @@ class Project:
         """State that is not for people: store, locks, journals, outbox."""
         return self.root / ".ticketlab" / "smoke" if self.smoke else self.root / ".ticketlab"
 
+    def home(self, dataset: str) -> Path:
+        """The folder whose `data/` has a dataset: the project, or the smoke run's own for its stand-ins."""
+        stand_in = self.smoke and (self.lab / "data" / dataset).is_dir()
+        return self.lab if stand_in else self.root
+
     @property
     def runs(self) -> Path:
         """Results by name."""

@@ -9,9 +9,9 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Workplace:
-    """A step's surroundings. `folder` survives a kill; `out` becomes the finished step."""
+    """A step's surroundings. `folder` survives a kill; `out` becomes the finished step; `home(dataset)` has data/."""
 
-    project: Path
+    home: Callable[[str], Path]
     inputs: Mapping[str, Path]
     folder: Path
     out: Path

@@ -72,7 +72,7 @@ def extractor_of(options: Extractor, images: Images, place: Workplace, device: D
 
 def scaling_of(images: Images, kind: Literal["symmetric", "standard", "unit"], place: Workplace) -> Scaling:
     """The pixel range of a network's inputs, from the dataset's own moments where it needs them."""
-    manifest = read_manifest(place.project, images.dataset)
+    manifest = read_manifest(place.home(images.dataset), images.dataset)
     return Scaling.of(kind, manifest.mean, manifest.std)
 
 
@@ -80,7 +80,7 @@ def real_images(
     images: Images, split: Literal["train", "test"], place: Workplace, device: Device
 ) -> tuple[Tensor, Tensor]:
     """The uint8 images and the labels of a whole split, prepared, on the device."""
-    found = read_split(place.project, images.dataset, split)
+    found = read_split(place.home(images.dataset), images.dataset, split)
     return prepare(found.images, images.size, images.fit, device.torch), found.labels.to(device.torch)
 
 

@@ -82,7 +82,7 @@ def _masks(place: Workplace, networks: Mapping[str, nn.Module]) -> dict[str, Mas
 
 
 def _batches(step: Train, place: Workplace, device: Device) -> Batches:
-    split = read_split(place.project, step.images.dataset, "train")
+    split = read_split(place.home(step.images.dataset), step.images.dataset, "train")
     images, labels = split.images, split.labels
     subset = place.input("subset", "indices.safetensors")
     if subset is not None:
