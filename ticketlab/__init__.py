@@ -12,6 +12,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+# Before the functions of these names: a package that is imported later would take the place of its function here.
+import ticketlab.plan
+import ticketlab.run  # noqa: F401
+
 if TYPE_CHECKING:
     from ticketlab.run.events import Event
     from ticketlab.run.experiment import Experiment, Outcome

@@ -21,7 +21,7 @@ def curves_png(journals: Mapping[str, Sequence[Mapping[str, float]]]) -> bytes:
     lines = max(1, -(-len(names) // columns))
     figure = Figure(figsize=(4.2 * columns, 3.0 * lines), layout="constrained")
     panels = figure.subplots(lines, columns, squeeze=False).flat
-    for panel, name in zip(panels, names, strict=False):
+    for name, panel in zip(names, panels, strict=False):
         for arm, found in journals.items():
             points = [(row["step"], row[name]) for row in found if name in row]
             if points:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from ticketlab.datasets.pins import PINS
 from ticketlab.errors import Interrupted, SpecError, TicketlabError
-from ticketlab.files import canonical_json, sha256_bytes
+from ticketlab.files import canonical_json, sha256_bytes, write_json
 from ticketlab.plan.experiment import ArmAddress, Plan, plan
 from ticketlab.plan.steps import Step
 from ticketlab.run.events import Listener, Notice
 from ticketlab.run.execute import Executor
 from ticketlab.run.project import Project
-from ticketlab.run.published import ArmResult, begin_afresh, is_published, record_path
+from ticketlab.run.published import ArmResult, begin_afresh, closed_path, is_published, record_path
 from ticketlab.run.store import Store
 from ticketlab.spec.catalog import DatasetFacts, facts
 from ticketlab.spec.explain import Impossible
@@ -115,12 +115,10 @@ class Outcome:
 
 
 def is_done(experiment: Experiment) -> bool:
-    """Whether every arm is finished, recorded and published; quick, and torch-free."""
-    project, store = experiment.project, experiment.store
-    addresses = list(experiment.plan.arms())
-    recorded = project.smoke or all(record_path(address, project).is_file() for address in addresses)
-    published = all(is_published(experiment.plan, address, project, store) for address in addresses)
-    return recorded and published
+    """Whether a run was closed and what it published is still there; quick, and torch-free."""
+    plan, project, store = experiment.plan, experiment.project, experiment.store
+    published = all(is_published(plan, address, project, store) for address in plan.arms())
+    return published and closed_path(plan, project).is_file()
 
 
 def run(
@@ -135,7 +133,7 @@ def run(
     `fresh` forgets the results of this experiment's steps first, shared ones too. Raises `Interrupted` when asked to
     stop, and `DataError` when the dataset is neither there nor to be had from DVC.
     """
-    from ticketlab.run.publish import arm_result, publish
+    from ticketlab.run.publish import arm_result, publish_arm, publish_overview
     from ticketlab.run.record import Record
 
     plan, project, store = experiment.plan, experiment.project, experiment.store
@@ -153,7 +151,7 @@ def run(
         try:
             perform.arm(address)
         except Interrupted:
-            if record:
+            if record and not recorded:
                 record.interrupt(address)
             raise
         except TicketlabError as error:
@@ -162,12 +160,15 @@ def run(
                 record.fail(address, error)
             continue
         results.append(arm_result(address, store))
-        folder = publish(plan, results, project, store)
+        folder = publish_arm(plan, address, results[-1], project)
         if record and not recorded:
             record.finish(address, results[-1], folder)
     folder = project.runs / plan.name
+    publish_overview(plan, results, project, store)
     if record:
         record.close(folder, bool(failures), plan.name != experiment.loaded.spec.name)
+    if not failures:
+        write_json(closed_path(plan, project), {"name": plan.name, "arms": len(results)})
     return Outcome(results, failures, folder)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +43,7 @@ def rows(path: Path) -> list[dict[str, float]]:
     if not path.exists():
         return []
     whole = path.read_bytes().rpartition(b"\n")[0]
-    found = (json.loads(line) for line in whole.splitlines())
-    return [{"step": row["step"], **{k: float(v) for k, v in row["metrics"].items()}} for row in found]
+    return [{"step": row["step"], **{k: float(v) for k, v in row["metrics"].items()}} for row in _readable(whole)]
 
 
 def _repaired_rows(path: Path) -> list[dict[str, Any]]:
@@ -55,7 +54,18 @@ def _repaired_rows(path: Path) -> list[dict[str, Any]]:
     if len(whole) != len(content):
         with path.open("r+b") as handle:
             handle.truncate(len(whole))
-    return [json.loads(line) for line in whole.splitlines()]
+    return list(_readable(whole))
+
+
+def _readable(content: bytes) -> Iterator[dict[str, Any]]:
+    """The lines that are rows; one that a failing disk has spoilt is passed over, curves being no result."""
+    for line in content.splitlines():
+        try:
+            row = json.loads(line)
+            if isinstance(row["step"], int) and isinstance(row["metrics"], dict):
+                yield row
+        except (ValueError, LookupError, TypeError):
+            continue
 
 
 def _spelled(value: float) -> float | str:

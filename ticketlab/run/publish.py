@@ -17,7 +17,7 @@ from ticketlab.report.curves import curves_png
 from ticketlab.report.table import markdown
 from ticketlab.run.journal import rows
 from ticketlab.run.project import Project
-from ticketlab.run.published import ArmResult, place_of
+from ticketlab.run.published import VERSIONED, ArmResult, place_of
 from ticketlab.run.store import Store
 from ticketlab.tickets.file import read as read_ticket
 
@@ -57,26 +57,43 @@ def _in_reading_order(metrics: Mapping[str, float]) -> dict[str, float]:
     return dict(sorted(metrics.items(), key=lambda item: order.index(item[0]) if item[0] in order else -1))
 
 
-def publish(plan: Plan, results: Sequence[ArmResult], project: Project, store: Store) -> Path:
-    """Bring `runs/<name>/` up to date with the results at hand; the folder.
+def publish_arm(plan: Plan, address: ArmAddress, result: ArmResult, project: Project) -> Path:
+    """Bring an arm's own files up to date: tickets/<arm>/ (mask and weights, for DVC) and <arm>/ (all others).
 
-    Layout: tickets/<arm>/ (masks and weights, for DVC), statistics/, <arm>/ (samples, spec, metrics, curves), and over
-    all arms metrics.json, curves.csv, curves.png and results.md.
+    Returns the folder of the whole run, `runs/<name>/`.
+    """
+    folder = project.runs / plan.name
+    for name, path in result.files.items():
+        _place(path, place_of(folder, result.name, name))
+    write_json(folder / result.name / "spec.json", address.cell.spec.asks())
+    return folder
+
+
+def publish_overview(plan: Plan, results: Sequence[ArmResult], project: Project, store: Store) -> None:
+    """Bring what is about all arms up to date: statistics/, metrics.json, curves.csv, curves.png, results.md.
+
+    Tickets and statistics of an earlier plan of the same name are removed, so that DVC versions what belongs together.
     """
     folder = project.runs / plan.name
     addresses = {address.name: address for address in plan.arms()}
-    for result in results:
-        address = addresses[result.name]
-        for name, path in result.files.items():
-            _place(path, place_of(folder, result.name, name))
-        write_json(folder / result.name / "spec.json", address.cell.spec.asks())
-    publish_statistics(plan, folder, store)
+    statistics = publish_statistics(plan, folder, store)
+    _keep_only(folder / "statistics", statistics)
+    _keep_only(
+        folder / "tickets",
+        {place_of(folder, arm.name, name) for arm in results for name in arm.files if name in VERSIONED},
+    )
     write_json(folder / "metrics.json", {r.name: {"density": r.density, **r.metrics} for r in results})
     journals = {result.name: _curve(addresses[result.name], store) for result in results}
     write_atomically(folder / "curves.csv", _curves_csv(journals))
     write_atomically(folder / "curves.png", curves_png(journals))
     write_atomically(folder / "results.md", markdown(plan.name, results).encode())
-    return folder
+
+
+def _keep_only(folder: Path, wanted: set[Path]) -> None:
+    """Remove files of earlier plans; what DVC and git keep there for themselves stays."""
+    for path in sorted(folder.rglob("*.safetensors")) + sorted(folder.rglob("*.npz")):
+        if path not in wanted:
+            path.unlink()
 
 
 def _curve(address: ArmAddress, store: Store) -> list[dict[str, float]]:
@@ -85,15 +102,20 @@ def _curve(address: ArmAddress, store: Store) -> list[dict[str, float]]:
     return [row for step in (final.train, final.evaluate) for row in rows(store.journal(step))]
 
 
-def publish_statistics(plan: Plan, folder: Path, store: Store) -> None:
-    """The reference statistics and the extractors they came from, under `folder`/statistics/<digest>/."""
+def publish_statistics(plan: Plan, folder: Path, store: Store) -> set[Path]:
+    """The reference statistics and their extractors, under `folder`/statistics/<digest>/; the files' places."""
+    placed = set()
     for _, step in plan.steps():
         if step.kind == "statistics" and store.has(step):
             target = folder / "statistics" / step.digest[:12]
-            _place(store.result(step).path("statistics.npz"), target / "statistics.npz")
-            extractor = step.inputs.get("extractor")
-            if extractor is not None:
-                _place(store.result(extractor).path("weights.safetensors"), target / "extractor.safetensors")
+            sources = {target / "statistics.npz": store.result(step).path("statistics.npz")}
+            if "extractor" in step.inputs:
+                weights = store.result(step.inputs["extractor"]).path("weights.safetensors")
+                sources[target / "extractor.safetensors"] = weights
+            for place, source in sources.items():
+                _place(source, place)
+            placed |= set(sources)
+    return placed
 
 
 def _place(source: Path, target: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ticketlab.files import write_json
+from ticketlab.files import canonical_json, sha256_bytes, write_json
 from ticketlab.plan.experiment import ArmAddress, Plan
 from ticketlab.run.project import Project
 from ticketlab.run.store import Store
@@ -45,6 +45,12 @@ def is_published(plan: Plan, address: ArmAddress, project: Project, store: Store
     names = ["weights.safetensors", "metrics.json", *(["ticket.safetensors"] if final.mask else [])]
     folder = project.runs / plan.name
     return all(place_of(folder, address.name, name).is_file() for name in names) and (folder / "metrics.json").is_file()
+
+
+def closed_path(plan: Plan, project: Project) -> Path:
+    """Where it is noted that a whole run was closed: published, recorded, versioned."""
+    name = sha256_bytes(canonical_json([plan.name, *(run_id(address, project) for address in plan.arms())]))
+    return project.lab / "records" / f"{name}.closed.json"
 
 
 def attempt_of(address: ArmAddress, project: Project) -> int:

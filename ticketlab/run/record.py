@@ -70,12 +70,13 @@ class Record:
         summary(address.plan.final.train.objective.steps, {"density": result.density})
         summary.close()
         arm, *rounds = self._runs(address)
+        entry = self._stated(address, result)
         own = folder / result.name
+        write_json(own / "statement.json", dict(entry.statement))
         files = dict.fromkeys(sorted(own.glob("*.*")), "")
         if "ticket.safetensors" in result.files:
             files[folder / "tickets" / result.name / "ticket.safetensors"] = "ticket"
         files.update(dict.fromkeys(sorted((own / "samples").glob("*.png")), "samples"))
-        entry = self._stated(address, result)
         tags = {
             "ticketlab.ledger": entry.digest,
             **{f"sha256.{name}": digest for name, digest in result.sha256.items()},

@@ -82,16 +82,24 @@ class Store:
 
     @contextmanager
     def working(self, step: Step) -> Iterator[Path]:
-        """The folder of unfinished work on a step, held by this process alone; what is in it survives a kill."""
+        """The folder of unfinished work on a step, held by this process alone; what is in it survives a kill.
+
+        It goes when the step is finished.
+        """
         locks = self.root / "locks"
         locks.mkdir(parents=True, exist_ok=True)
         with FileLock(locks / f"{step.digest}.lock"):
             work = self._work(step)
             work.mkdir(parents=True, exist_ok=True)
             yield work
+            if self.has(step):
+                shutil.rmtree(work, ignore_errors=True)
 
     def finish(self, step: Step, outputs: Path) -> Result:
         """Turn a folder of outputs into the finished step: fsync everything, then one rename."""
+        for leftover in outputs.glob(".*.part"):
+            # A kill inside an atomic write leaves its scratch file, which is no output.
+            leftover.unlink()
         files = {path.name: sha256_file(path) for path in sorted(outputs.iterdir()) if path.name != RECORD}
         for name in files:
             with (outputs / name).open("rb") as handle:
@@ -103,7 +111,6 @@ class Store:
             shutil.rmtree(target)
         outputs.replace(target)
         sync_folder(target.parent)
-        shutil.rmtree(self._work(step), ignore_errors=True)
         self._checked.add(step.digest)
         return Result(target, files)
 

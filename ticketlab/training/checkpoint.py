@@ -19,8 +19,13 @@ from ticketlab.files import canonical_json, sha256_bytes, write_atomically
 def encode(tensors: Mapping[str, Tensor], about: Mapping[str, object]) -> bytes:
     """Tensors and JSON facts as safetensors bytes; equal values give equal bytes, whatever their order or layout."""
     plain = {name: tensors[name].detach().to("cpu").contiguous() for name in sorted(tensors)}
-    facts = {"about": dict(about), "content": content_digest(plain)}
+    facts = {"about": dict(about), "seal": _seal(about, plain)}
     return save(plain, metadata={"ticketlab": canonical_json(facts).decode()})
+
+
+def _seal(about: Mapping[str, object], tensors: Mapping[str, Tensor]) -> str:
+    """sha256 over facts and tensors: a step that was altered is as bad as a weight that was."""
+    return sha256_bytes(canonical_json([dict(about), content_digest(tensors)]))
 
 
 def content_digest(tensors: Mapping[str, Tensor]) -> str:
@@ -47,11 +52,12 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
         with safe_open(path, framework="pt", device="cpu") as handle:
             facts = json.loads((handle.metadata() or {})["ticketlab"])
             tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118 - not a mapping
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        about, seal = dict(facts["about"]), facts["seal"]
+    except (SafetensorError, LookupError, TypeError, ValueError, OSError) as error:
         raise CorruptFile(f"not a readable tensor file ({error})", where=str(path), mend=mend) from error
-    if not isinstance(facts, dict) or facts.get("content") != content_digest(tensors):
-        raise CorruptFile("its tensors are not the ones that were written", where=str(path), mend=mend)
-    return tensors, dict(facts["about"])
+    if seal != _seal(about, tensors):
+        raise CorruptFile("its content is not what was written", where=str(path), mend=mend)
+    return tensors, about
 
 
 def all_finite(tensors: Mapping[str, Tensor]) -> bool:
