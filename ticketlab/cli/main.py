@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from ticketlab.cli import data, health, ledger, listings, run
+from ticketlab.cli import data, health, ledger, listings, run, verify
 from ticketlab.errors import TicketlabError
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 run.register(app)
+verify.register(app)
 listings.register(app)
 health.register(app)
 app.add_typer(data.app, name="data")

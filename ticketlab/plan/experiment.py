@@ -78,11 +78,12 @@ def plan(loaded: LoadedSpec, home: Callable[[str], Path], name: str | None = Non
 
     `name` is the folder its results go to; the spec's own by default.
     """
-    cells = tuple(_cell(cell, home) for cell in loaded.cells)
+    cells = tuple(plan_cell(cell, home) for cell in loaded.cells)
     return Plan(name or loaded.spec.name, loaded.file, loaded.text_sha256, cells)
 
 
-def _cell(cell: Cell, home: Callable[[str], Path]) -> CellPlan:
+def plan_cell(cell: Cell, home: Callable[[str], Path]) -> CellPlan:
+    """The plan of one resolved cell."""
     spec = cell.spec
     manifest = read_manifest(home(spec.data.dataset), spec.data.dataset)
     total = manifest.counts["train"]

@@ -61,7 +61,10 @@ def run_facts(
             for step in steps
             if step.kind == "statistics" and "extractor" in step.inputs
         ),
-        steps=tuple(StepFact(step.title, step.digest, store.result(step).files) for step in steps),
+        steps=tuple(
+            StepFact(f"{number}. {step.title}", step.digest, store.result(step).files)
+            for number, step in enumerate(steps, 1)
+        ),
         metrics=dict(result.metrics),
         main_metric=next(iter(result.metrics), None),
         density=None if final.mask is None else result.density,

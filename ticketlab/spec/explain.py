@@ -117,10 +117,16 @@ def _problem(detail: ErrorDetails, data: Any) -> Problem:
         key = tag_key(place) or ""
         tag = (*path, key)
         if key not in _at(data, path):
-            return _missing(tag, data)
+            near = closest(key, map(str, _at(data, path)))
+            return _misspelt((*path, near), key) if near else _missing(tag, data)
         path, place = tag, _tags(place, key)
     value = _at(data, path)
     return Problem(path, f"found {found(value)}", allowed=_with_meaning(place), mend=meant_value(value, place))
+
+
+def _misspelt(path: Path, key: str) -> Problem:
+    """The key that tells the members of a family apart, written wrongly: nothing else can be judged before it is right."""
+    return Problem(path, _UNKNOWN, mend=f"did you mean `{key}`?", at_key=True)
 
 
 def _missing(path: Path, data: Any) -> Problem:

@@ -1,0 +1,139 @@
+"""`ticketlab verify`: recorded runs done again and compared, bit by bit."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from ticketlab.cli.arguments import Json
+
+if TYPE_CHECKING:
+    from ticketlab.ledger.entry import Entry
+    from ticketlab.run.project import Project
+    from ticketlab.run.verify import Verification
+
+EXIT = {"IDENTICAL": 0, "WITHIN BAND": 4, "DIFFERS": 5}
+CAUSES_SHOWN = 12
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module."""
+    app.command("verify")(verify)
+
+
+def verify(
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN|SPEC|all...", help="Entries of the ledger, specs, or `all`.")
+    ],
+    quick: Annotated[bool, typer.Option("--quick", help="Only check files and the chain; do nothing again.")] = False,
+    code: Annotated[
+        Literal["here", "recorded"], typer.Option("--code", help="Do it with the code at hand, or the recorded commit.")
+    ] = "here",
+    as_json: Json = False,
+) -> None:
+    """Do recorded runs again and compare: IDENTICAL (exit 0), WITHIN BAND (4) or DIFFERS (5), and why."""
+    from ticketlab.errors import LedgerError
+    from ticketlab.ledger.chain import Chain
+    from ticketlab.run.project import Project
+
+    project = Project.around(Path.cwd())
+    chain = Chain(project.ledger)
+    report = chain.check()
+    if report.fault is not None:
+        raise LedgerError(report.fault.what, where=f"{project.ledger.name}, line {report.fault.line}")
+    worst = 0
+    for entry in _chosen(runs, chain, project):
+        if code == "recorded" and not quick:
+            worst = max(worst, _with_recorded_code(entry, project, as_json))
+            continue
+        found = _verified(entry, project, quick, as_json)
+        worst = max(worst, EXIT[found.finding])
+    raise typer.Exit(worst)
+
+
+def _chosen(runs: list[str], chain: object, project: Project) -> list[Entry]:
+    """The entries meant: by index, run id or digest; the latest of each arm for a spec or `all`."""
+    from ticketlab.ledger.chain import Chain
+    from ticketlab.ledger.listing import find
+    from ticketlab.ledger.statement import PROVENANCE, facts
+    from ticketlab.run.experiment import load_spec
+
+    assert isinstance(chain, Chain)
+    latest: dict[str, Entry] = {}
+    for entry in chain.entries():
+        if entry.statement.get("predicateType") == PROVENANCE:
+            latest[facts(entry.statement).cell] = entry
+    chosen: list[Entry] = []
+    for text in runs:
+        if text == "all":
+            chosen += latest.values()
+        elif Path(text).suffix in (".yaml", ".yml"):
+            name = load_spec(Path(text)).spec.name
+            chosen += [entry for cell, entry in latest.items() if cell.startswith(f"{name}/")]
+        else:
+            chosen.append(find(chain, text))
+    return chosen
+
+
+def _verified(entry: Entry, project: Project, quick: bool, as_json: bool) -> Verification:
+    from rich.console import Console
+
+    from ticketlab.cli.screen import screen
+    from ticketlab.run.stopping import clean_stop
+    from ticketlab.run.verify import verify as verify_run
+
+    console = Console(stderr=as_json)
+    if quick or as_json:
+        found = verify_run(entry, project, quick=quick)
+    else:
+        with clean_stop() as stopping, screen("verify", console) as listener:
+            found = verify_run(entry, project, listener=listener, stopping=stopping)
+    if as_json:
+        print(json.dumps({**asdict(found), "finding": found.finding}, default=str))
+    else:
+        _show(found)
+    return found
+
+
+def _with_recorded_code(entry: Entry, project: Project, as_json: bool) -> int:
+    """Run this command with the recorded code in a process of its own; its exit code."""
+    import os
+
+    from ticketlab.ledger.statement import facts
+    from ticketlab.run.recorded_code import checked_out
+
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        checked_out(facts(entry.statement).code, project.root, Path(scratch)) as tree,
+    ):
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "ticketlab",
+            "verify",
+            str(entry.index),
+            *(["--json"] if as_json else []),
+        ]
+        done = subprocess.run(command, cwd=project.root, env={**os.environ, "PYTHONPATH": str(tree)}, check=False)
+    return done.returncode
+
+
+def _show(found: Verification) -> None:
+    """Step by step, then the first difference and what differs between then and now."""
+    print(f"{found.cell}  (run {found.run})")
+    for one in (*found.files, *found.steps):
+        print(f"  {one.finding:11}  {one.name}" + (f"  [{one.where}]" if one.where else ""))
+    if found.finding != "IDENTICAL":
+        for cause in found.causes[:CAUSES_SHOWN]:
+            print(f"  why: {cause.kind}: {cause.path}: {cause.left!r} then, {cause.right!r} now")
+        if len(found.causes) > CAUSES_SHOWN:
+            print(f"  why: and {len(found.causes) - CAUSES_SHOWN} more differences")
+    print(f"  {found.finding}")
