@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ LEVELS = (
     ("plan", "tickets", "training", "metrics", "ledger", "tracking", "report"),
     ("run",),
     ("cli",),
+    ("__main__",),
 )
 LEVEL = {package: level for level, packages in enumerate(LEVELS) for package in packages}
 LEAVES = frozenset(LEVELS[0])
@@ -113,8 +115,6 @@ def test_the_leaves_stand_on_nothing_of_the_lab() -> None:
 def test_the_spec_language_stands_on_the_leaves_alone() -> None:
     own = {package(found.target) for found in OWN if package(found.importer) == "spec"}
     assert own <= {"spec", *LEAVES}
-    import sys
-
     assert third_parties("spec") - set(sys.stdlib_module_names) == {"pydantic", "pydantic_core", "ruamel"}
 
 
@@ -170,16 +170,17 @@ def test_nothing_evaluates_text_as_code() -> None:
     assert offenders == []
 
 
-GLOBAL_DRAWS = ("manual_seed", "seed", "get_rng_state", "set_rng_state")
+PRIVATE_GENERATORS = ("np.random.RandomState", "np.random.default_rng", "np.random.Generator")
 
 
 def test_the_global_generators_are_never_touched() -> None:
-    """Only `torch.Generator().manual_seed` is there, never `torch.manual_seed`; neither `random` nor `numpy.random`."""
+    """Only `torch.Generator().manual_seed` is there, never `torch.manual_seed`; numpy's only with a seed of its own."""
     for name, tree in trees():
         for call in calls(tree):
             spelled = ast.unparse(call.func)
-            assert spelled not in {f"torch.{draw}" for draw in GLOBAL_DRAWS}, f"{name}:{call.lineno}"
-            assert not spelled.startswith(("np.random.", "numpy.random.", "torch.random.")), f"{name}:{call.lineno}"
+            allowed = spelled in PRIVATE_GENERATORS and bool(call.args)
+            assert spelled not in {"torch.manual_seed", "torch.seed", "torch.set_rng_state"}, f"{name}:{call.lineno}"
+            assert allowed or not spelled.startswith(("np.random.", "torch.random.")), f"{name}:{call.lineno}"
     assert [found.importer for found in IMPORTS if found.target.partition(".")[0] == "random"] == []
 
 
@@ -190,7 +191,7 @@ def test_modules_are_short_and_open_with_a_sentence() -> None:
         lengths.append(text.count("\n"))
         assert lengths[-1] <= 250, path.name
         opening = ast.get_docstring(ast.parse(text)) or ""
-        assert opening.splitlines()[:1] and opening.splitlines()[0].rstrip().endswith((".", ":")), path.name
+        assert (opening.splitlines() or [""])[0].rstrip().endswith((".", ":")), path.name
     assert sorted(lengths)[len(lengths) // 2] < 120
 
 

@@ -45,6 +45,12 @@ class Diverged(TicketlabError):
     exit_code = 3
 
 
+class StepFailed(TicketlabError):
+    """A step of a run broke: memory ran out, a file could not be written, the code was edited while it ran."""
+
+    exit_code = 3
+
+
 class TrackingError(TicketlabError):
     """MLflow or DVC could not be reached or refused; never raised into a training loop."""
 

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from ticketlab.plan.experiment import Plan, plan
-from ticketlab.run.experiment import load_spec
+import ticketlab
+from ticketlab.plan.experiment import Plan
 
 GAN = """\
 name: gan
@@ -29,10 +29,11 @@ train: {objective: cross_entropy, steps: 20, augment: [{kind: crop}]}
 @pytest.fixture
 def planned(tmp_path: Path) -> Callable[..., Plan]:
     """The plan of a page (`gan`, `classifier`) with overrides, in an empty project."""
+    (tmp_path / ".ticketlab").mkdir()
 
     def make(page: str, *overrides: str) -> Plan:
         file = tmp_path / f"{page}.yaml"
         file.write_text({"gan": GAN, "classifier": CLASSIFIER}[page])
-        return plan(load_spec(file, overrides, project=tmp_path), tmp_path)
+        return ticketlab.plan(file, overrides).plan
 
     return make

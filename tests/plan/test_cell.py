@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -77,9 +78,7 @@ def test_controls_branch_from_the_mask_of_the_ticket(planned: Callable[..., Plan
 
 
 def test_two_seeds_share_what_they_are_measured_by_and_nothing_else(planned: Callable[..., Plan]) -> None:
-    first, second = (
-        {step.digest: step.title for _, step in planned("gan", f"seed={seed}").steps()} for seed in (0, 1)
-    )
+    first, second = ({step.digest: step.title for _, step in planned("gan", f"seed={seed}").steps()} for seed in (0, 1))
     shared = first.keys() & second.keys()
     assert {first[digest] for digest in shared} == {
         "train the feature extractor",
@@ -103,7 +102,7 @@ def test_a_round_starts_where_the_rewinding_says(planned: Callable[..., Plan]) -
     )
     assert all("start" not in one.train.inputs and one.train.begin == 0 for one in to_init)
     assert "start" not in kept_on[0].train.inputs
-    for before, after in zip(kept_on, kept_on[1:], strict=False):
+    for before, after in itertools.pairwise(kept_on):
         assert after.train.inputs["start"].digest == before.train.digest
         assert after.train.begin == 0
     first, *later = to_step

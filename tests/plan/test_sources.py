@@ -154,7 +154,9 @@ def test_the_spec_language_is_in_no_step_of_the_lab(planned: Callable[..., Plan]
     for _, step in planned("gan").steps():
         reached = closure(step.sources())
         assert step.performed_by.partition(":")[0] in reached
-        assert not [name for name in reached if name.startswith(("ticketlab.spec", "ticketlab.cli", "ticketlab.ledger"))]
+        assert not [
+            name for name in reached if name.startswith(("ticketlab.spec", "ticketlab.cli", "ticketlab.ledger"))
+        ]
 
 
 def test_the_order_of_the_modules_named_does_not_count() -> None:

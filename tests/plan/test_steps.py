@@ -50,9 +50,7 @@ def other_values(value: Any) -> Iterator[tuple[str, Any]]:
 
 @pytest.mark.filterwarnings("ignore:Pydantic serializer")
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_digest_changes_with_every_asked_value_and_with_nothing_else(
-    kind: str, planned: Callable[..., Plan]
-) -> None:
+def test_a_digest_changes_with_every_asked_value_and_with_nothing_else(kind: str, planned: Callable[..., Plan]) -> None:
     step = step_of(planned("gan"), kind)
     changed, kept = set(), set()
     for item in fields(step):
@@ -89,7 +87,7 @@ def test_a_change_of_an_early_step_reaches_every_step_after_it(planned: Callable
         return replace(node, inputs={role: rebuilt(needed) for role, needed in node.inputs.items()})
 
     before = {needed.digest for needed in step.lineage()}
-    after = [needed for needed in rebuilt(step).lineage()]
+    after = list(rebuilt(step).lineage())
     reached = [needed.kind for needed in after if needed.digest not in before]
     untouched = [needed.kind for needed in after if needed.digest in before]
     assert untouched == ["train", "statistics"]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ticketlab.plan.steps import Control, Draw, Evaluate, Images, Measurement, Statistics, Step, Subset, Train
+from ticketlab.spec.compute import Compute
 from ticketlab.spec.evaluate import GENERATIVE, LabClassifier
 from ticketlab.spec.spec import Spec
 from ticketlab.spec.ticket import Arm, Drawn, RewindTo
@@ -98,6 +99,7 @@ class CellPlanner:
             model=self.spec.model,
             ticket=_known_in_round(ticket, number),
             round=number,
+            compute=self.spec.compute,
             inputs=inputs,
         )
 
@@ -185,7 +187,7 @@ class CellPlanner:
             split=measurement.split,
             extractor=measurement.extractor,
             features=measurement.samples if {"kernel", "prdc"} & set(measurement.metrics) else 0,
-            compute=self.spec.compute,
+            compute=self._plain_compute(),
             inputs=extractor,
         )
         return {"statistics": statistics, **extractor}
@@ -203,9 +205,13 @@ class CellPlanner:
             images=images,
             model=options.model,
             objective=objective,
-            compute=self.spec.compute,
+            compute=self._plain_compute(),
             label="train the feature extractor",
         )
+
+    def _plain_compute(self) -> Compute:
+        """How every run of a matrix makes its extractor and statistics, so that all are measured on the same ones."""
+        return Compute(device=self.spec.compute.device, threads=self.spec.compute.threads)
 
     def _subset(self) -> Subset:
         return Subset(

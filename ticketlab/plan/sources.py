@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -14,9 +15,9 @@ def source_digest(modules: tuple[str, ...]) -> str:
     """sha256 over the modules named and all they import from their own package.
 
     Comments, docstrings, layout, `if TYPE_CHECKING:` blocks do not count, nor does `ticketlab.spec`: what it decides
-    reaches a step as values, which the step's digest holds.
+    reaches a step as values, which the step's digest holds. Files are looked at anew in every call.
     """
-    return sha256_bytes(canonical_json({name: _meaning(name) for name in closure(modules)}))
+    return sha256_bytes(canonical_json({name: _meaning(_source(name)) for name in closure(modules)}))
 
 
 def closure(modules: tuple[str, ...]) -> tuple[str, ...]:
@@ -27,7 +28,7 @@ def closure(modules: tuple[str, ...]) -> tuple[str, ...]:
         name = waiting.pop()
         if name not in found:
             found.add(name)
-            waiting.extend(_imports(name))
+            waiting.extend(_imports(_source(name)))
     return tuple(sorted(found))
 
 
@@ -47,25 +48,50 @@ def _location(name: str) -> Path | None:
     return None
 
 
-@cache
-def _tree(name: str) -> ast.Module:
-    location = _location(name)
-    assert location is not None, f"{name} is not a module with a source file"
-    return ast.parse(location.read_bytes())
+@dataclass(frozen=True)
+class _Source:
+    """A module's file as it is now."""
+
+    name: str
+    path: Path
+    changed: int
+    size: int
+
+
+def _source(name: str) -> _Source:
+    path = _location(name)
+    assert path is not None, f"{name} is not a module with a source file"
+    state = path.stat()
+    return _Source(name, path, state.st_mtime_ns, state.st_size)
 
 
 @cache
-def _imports(name: str) -> tuple[str, ...]:
-    package = name.partition(".")[0]
+def _tree(source: _Source) -> ast.Module:
+    return ast.parse(source.path.read_bytes())
+
+
+@cache
+def _imports(source: _Source) -> tuple[str, ...]:
+    package = source.name.partition(".")[0]
     found: set[str] = set()
-    for node in _running_nodes(_tree(name)):
+    for node in _running_nodes(_tree(source)):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{name}: relative imports are not used here"
-            found.add(node.module or "")
-            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+            module = _absolute(node, source)
+            found.add(module)
+            found.update(f"{module}.{alias.name}" for alias in node.names)
     return tuple(sorted(module for module in found if _counts(module, package)))
+
+
+def _absolute(node: ast.ImportFrom, source: _Source) -> str:
+    """The full name of the module that is imported from, relative imports resolved."""
+    if node.level == 0:
+        return node.module or ""
+    parts = source.name.split(".")
+    above = parts if source.path.name == "__init__.py" else parts[:-1]
+    base = above[: len(above) - node.level + 1]
+    return ".".join([*base, node.module] if node.module else base)
 
 
 def _counts(module: str, package: str) -> bool:
@@ -89,8 +115,8 @@ def _running_nodes(tree: ast.AST) -> list[ast.AST]:
 
 
 @cache
-def _meaning(name: str) -> str:
-    return sha256_bytes(_spelled(_tree(name)).encode())
+def _meaning(source: _Source) -> str:
+    return sha256_bytes(_spelled(_tree(source)).encode())
 
 
 def _spelled(node: object) -> str:

@@ -2,129 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from functools import cached_property
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
-from pydantic import BaseModel
-
-from ticketlab.files import canonical_json, sha256_bytes
-from ticketlab.plan.sources import source_digest
+from ticketlab.plan.step import Images, Measurement, SplitName, Step
 from ticketlab.spec.compute import Compute
-from ticketlab.spec.evaluate import Extractor, Measure
+from ticketlab.spec.evaluate import Extractor
 from ticketlab.spec.model import ModelChoice
-from ticketlab.spec.section import Choice
 from ticketlab.spec.ticket import Drawn
 from ticketlab.spec.train import Objective
 
-SplitName = Literal["train", "test"]
-
-STEP_FORMAT = 1
-"""Version of what steps write; raised when the layout of a step's outputs changes."""
-
-
-@dataclass(frozen=True)
-class Images:
-    """The images a step works on, as the network sees them."""
-
-    dataset: str
-    digest: str
-    channels: int
-    classes: int
-    size: int
-    fit: Literal["resize", "pad"]
-    scaling: Literal["symmetric", "standard", "unit"]
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """What is measured on a trained network: metric names, samples, k of the neighbour metrics, real split, extractor."""
-
-    metrics: tuple[Measure, ...]
-    samples: int
-    neighbours: int
-    split: SplitName
-    extractor: Extractor | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """One unit of work. Two steps with equal digests ask the same of the same code and share one result."""
-
-    performed_by: ClassVar[str]
-    kind: ClassVar[str]
-    inputs: Mapping[str, Step] = field(default_factory=dict)
-
-    @property
-    def title(self) -> str:
-        """A few words for people; not part of the digest."""
-        return self.kind
-
-    def asks(self) -> dict[str, Any]:
-        """The values this step depends on, as JSON."""
-        return {item.name: _plain(getattr(self, item.name)) for item in fields(self) if item.name != "inputs"}
-
-    def sources(self) -> tuple[str, ...]:
-        """Modules that do the work: the performer's and those of every choice among the asked values."""
-        modules = {self.performed_by}
-        for item in fields(self):
-            modules.update(_made_by(getattr(self, item.name)))
-        return tuple(sorted(name.partition(":")[0] for name in modules if name))
-
-    @cached_property
-    def digest(self) -> str:
-        """sha256 of kind, asked values, inputs' digests and source."""
-        return sha256_bytes(
-            canonical_json(
-                {
-                    "format": STEP_FORMAT,
-                    "kind": self.kind,
-                    "asks": self.asks(),
-                    "inputs": {role: step.digest for role, step in self.inputs.items()},
-                    "source": source_digest(self.sources()),
-                }
-            )
-        )
-
-    def lineage(self) -> Iterator[Step]:
-        """The step after all that it needs, each digest once."""
-        seen: set[str] = set()
-        yield from _ordered(self, seen)
-
-
-def _ordered(step: Step, seen: set[str]) -> Iterator[Step]:
-    if step.digest in seen:
-        return
-    for needed in step.inputs.values():
-        yield from _ordered(needed, seen)
-    seen.add(step.digest)
-    yield step
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Compute):
-        return value.model_dump(mode="json", exclude={"checkpoint_seconds", "log_every"})
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    if isinstance(value, Images | Measurement):
-        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
-    if isinstance(value, tuple):
-        return [_plain(part) for part in value]
-    return value
-
-
-def _made_by(value: Any) -> Iterator[str]:
-    if isinstance(value, Choice):
-        yield value.made_by
-    if isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from _made_by(getattr(value, name))
-    elif isinstance(value, Measurement):
-        yield from _made_by(value.extractor)
-    elif isinstance(value, tuple):
-        for part in value:
-            yield from _made_by(part)
+__all__ = ["Control", "Draw", "Evaluate", "Images", "Measurement", "Statistics", "Step", "Subset", "Train"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +78,7 @@ class Draw(Step):
     model: ModelChoice
     ticket: Drawn
     round: int
-    initial: str = "init"
+    compute: Compute
 
     @property
     def title(self) -> str:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-from ticketlab.errors import CorruptFile
+from ticketlab.errors import CorruptFile, Interrupted, StepFailed
+from ticketlab.files import write_atomically
+from ticketlab.ledger import capture
 from ticketlab.plan.steps import Step, Train
+from ticketlab.run.device import arrange
 from ticketlab.run.events import Listener, Notice, Progress, StepFinished, StepStarted
 from ticketlab.run.journal import Journal
 from ticketlab.run.store import Result, Store
 from ticketlab.run.workplace import Workplace
+from ticketlab.spec.compute import Compute
 
 
 @dataclass(frozen=True)
@@ -28,9 +34,10 @@ class Executor:
     def ensure(self, step: Step, cell: str, position: int = 1, total: int = 1) -> Result:
         """The result of a step whose inputs are finished, performing it if need be.
 
-        A finished step with a damaged file is thrown away, with a notice, and done again.
+        A finished step with a damaged file is thrown away, with a notice, and done again. Another process that does
+        the same step is waited for. Raises `Interrupted` when asked to stop meanwhile.
         """
-        with self.store.working(step) as work:
+        with self.store.working(step, self._wait) as work:
             if self.store.has(step):
                 try:
                     return self.store.result(step)
@@ -45,7 +52,15 @@ class Executor:
             self.listener(StepFinished(step.title, cell, time.monotonic() - started))
             return result
 
+    def _wait(self, first: bool) -> None:
+        if first:
+            self.listener(Notice("another run is doing this step; waiting for it"))
+        if self.stopping():
+            raise Interrupted("stopped while waiting for another run", mend="the same command goes on from here")
+
     def _perform(self, step: Step, work: Path) -> Result:
+        # Before any tensor is touched: threads that exist already would keep their own treatment of denormal numbers.
+        device = arrange(getattr(step, "compute", Compute()))
         out = work / "out"
         out.mkdir(exist_ok=True)
         journal = Journal(self.store.journal(step))
@@ -57,9 +72,35 @@ class Executor:
         inputs = {role: self.store.result(needed).folder for role, needed in step.inputs.items()}
         try:
             _performer(step)(step, Workplace(self.home, inputs, work, out, log, self.stopping))
+        except (RuntimeError, MemoryError, OSError) as failure:
+            raise self._failed(step, failure) from failure
         finally:
             journal.close()
-        return self.store.finish(step, out)
+        if step.digest_now() != step.digest:
+            raise StepFailed(
+                f"the code of `{step.title}` was edited while it ran, so its result belongs to no code",
+                mend="run the same command again",
+            )
+        return self.store.finish(step, out, _surroundings(device.torch.type))
+
+    def _failed(self, step: Step, failure: Exception) -> StepFailed:
+        """The failure as one line for the user, with the whole story in a file."""
+        story = self.store.root / "failures" / f"{step.digest}.txt"
+        write_atomically(story, "".join(traceback.format_exception(failure)).encode())
+        lines = str(failure).strip().splitlines() or [type(failure).__name__]
+        return StepFailed(
+            f"`{step.title}` failed: {lines[0]}", where=type(failure).__name__, mend=f"the whole story is in {story}"
+        )
+
+
+def _surroundings(device: str) -> dict[str, Any]:
+    """What a step ran on, for the ledger: a step taken from the store keeps the surroundings it was made in."""
+    return {
+        "device": device,
+        "determinism": capture.determinism(),
+        "machine": capture.machine(device),
+        "packages": capture.packages(),
+    }
 
 
 def _performer(step: Step) -> Callable[[Step, Workplace], None]:

@@ -10,13 +10,12 @@ from pathlib import Path
 
 from ticketlab.datasets.pins import PINS
 from ticketlab.errors import Interrupted, SpecError, TicketlabError
-from ticketlab.files import canonical_json, sha256_bytes, write_json
+from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.plan.experiment import ArmAddress, Plan, plan
 from ticketlab.plan.steps import Step
 from ticketlab.run.events import Listener, Notice
-from ticketlab.run.execute import Executor
 from ticketlab.run.project import Project
-from ticketlab.run.published import ArmResult, begin_afresh, closed_path, is_published, record_path
+from ticketlab.run.published import ArmResult, begin_afresh, close, is_closed, is_published, record_path
 from ticketlab.run.store import Store
 from ticketlab.spec.catalog import DatasetFacts, facts
 from ticketlab.spec.explain import Impossible
@@ -118,7 +117,7 @@ def is_done(experiment: Experiment) -> bool:
     """Whether a run was closed and what it published is still there; quick, and torch-free."""
     plan, project, store = experiment.plan, experiment.project, experiment.store
     published = all(is_published(plan, address, project, store) for address in plan.arms())
-    return published and closed_path(plan, project).is_file()
+    return published and is_closed(plan, project)
 
 
 def run(
@@ -168,7 +167,7 @@ def run(
     if record:
         record.close(folder, bool(failures), plan.name != experiment.loaded.spec.name)
     if not failures:
-        write_json(closed_path(plan, project), {"name": plan.name, "arms": len(results)})
+        close(plan, project)
     return Outcome(results, failures, folder)
 
 
@@ -176,19 +175,31 @@ class _Performing:
     """Performs the steps of arms, counting those that were not in the store when it began."""
 
     def __init__(self, experiment: Experiment, listener: Listener, stopping: Callable[[], bool]) -> None:
+        from ticketlab.run.execute import Executor
+
         self._executor = Executor(experiment.project.home, experiment.store, listener, stopping)
         pending = experiment.pending()
         self._total = len(pending)
         self._position = {step.digest: number for number, (_, step) in enumerate(pending, 1)}
+        self._failed: dict[str, TicketlabError] = {}
 
     def arm(self, address: ArmAddress) -> None:
-        """Every step of an arm."""
+        """Every step of an arm; one that failed for an earlier arm is not tried again."""
         for step in address.plan.steps():
-            self._executor.ensure(step, address.name, self._position.get(step.digest, 0), self._total)
+            if step.digest in self._failed:
+                raise self._failed[step.digest]
+            try:
+                self._executor.ensure(step, address.name, self._position.get(step.digest, 0), self._total)
+            except Interrupted:
+                raise
+            except TicketlabError as error:
+                self._failed[step.digest] = error
+                raise
 
 
 def prepare_statistics(experiment: Experiment, listener: Listener = lambda event: None) -> Path:
     """Perform only the steps that reference statistics need, and publish these; the folder."""
+    from ticketlab.run.execute import Executor
     from ticketlab.run.publish import publish_statistics
 
     fetch_data(experiment, listener)
@@ -205,7 +216,8 @@ def prepare_statistics(experiment: Experiment, listener: Listener = lambda event
 def forget(experiment: Experiment) -> None:
     """Remove what the store holds of an experiment, and the notes that it was recorded (the ledger keeps its entries)."""
     for _, step in experiment.plan.steps():
-        experiment.store.discard(step)
+        with experiment.store.working(step):
+            experiment.store.discard(step)
     for address in experiment.plan.arms():
         begin_afresh(address, experiment.project)
 

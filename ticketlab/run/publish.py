@@ -65,6 +65,9 @@ def publish_arm(plan: Plan, address: ArmAddress, result: ArmResult, project: Pro
     folder = project.runs / plan.name
     for name, path in result.files.items():
         _place(path, place_of(folder, result.name, name))
+    for sample in (folder / result.name / "samples").glob("*.png"):
+        if f"samples/{sample.name}" not in result.files:
+            sample.unlink()
     write_json(folder / result.name / "spec.json", address.cell.spec.asks())
     return folder
 
@@ -82,11 +85,19 @@ def publish_overview(plan: Plan, results: Sequence[ArmResult], project: Project,
         folder / "tickets",
         {place_of(folder, arm.name, name) for arm in results for name in arm.files if name in VERSIONED},
     )
+    _remove_other_arms(folder, {arm.name for arm in results})
     write_json(folder / "metrics.json", {r.name: {"density": r.density, **r.metrics} for r in results})
     journals = {result.name: _curve(addresses[result.name], store) for result in results}
     write_atomically(folder / "curves.csv", _curves_csv(journals))
     write_atomically(folder / "curves.png", curves_png(journals))
     write_atomically(folder / "results.md", markdown(plan.name, results).encode())
+
+
+def _remove_other_arms(folder: Path, arms: set[str]) -> None:
+    """Remove the folders of arms that only an earlier plan of the same name had."""
+    for spec in folder.rglob("spec.json"):
+        if spec.parent.relative_to(folder).as_posix() not in arms:
+            shutil.rmtree(spec.parent)
 
 
 def _keep_only(folder: Path, wanted: set[Path]) -> None:

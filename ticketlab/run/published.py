@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ticketlab.files import canonical_json, sha256_bytes, write_json
+from ticketlab.files import sha256_bytes, sha256_file, write_json
 from ticketlab.plan.experiment import ArmAddress, Plan
 from ticketlab.run.project import Project
 from ticketlab.run.store import Store
@@ -47,10 +47,25 @@ def is_published(plan: Plan, address: ArmAddress, project: Project, store: Store
     return all(place_of(folder, address.name, name).is_file() for name in names) and (folder / "metrics.json").is_file()
 
 
-def closed_path(plan: Plan, project: Project) -> Path:
-    """Where it is noted that a whole run was closed: published, recorded, versioned."""
-    name = sha256_bytes(canonical_json([plan.name, *(run_id(address, project) for address in plan.arms())]))
-    return project.lab / "records" / f"{name}.closed.json"
+def close(plan: Plan, project: Project) -> None:
+    """Note beside the results that this very plan, and none that came after it, was published, recorded, versioned."""
+    write_json(_closing_note(plan, project), _closing(plan, project))
+
+
+def is_closed(plan: Plan, project: Project) -> bool:
+    """Whether the folder of this name holds the results of this plan, all of them."""
+    note = _closing_note(plan, project)
+    return note.is_file() and json.loads(note.read_bytes()) == _closing(plan, project)
+
+
+def _closing_note(plan: Plan, project: Project) -> Path:
+    return project.lab / "records" / f"{sha256_bytes(plan.name.encode())}.closed.json"
+
+
+def _closing(plan: Plan, project: Project) -> dict[str, object]:
+    metrics = project.runs / plan.name / "metrics.json"
+    arms = [run_id(address, project) for address in plan.arms()]
+    return {"name": plan.name, "arms": arms, "metrics": sha256_file(metrics) if metrics.is_file() else ""}
 
 
 def attempt_of(address: ArmAddress, project: Project) -> int:

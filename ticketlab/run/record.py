@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from filelock import FileLock
+
 from ticketlab.errors import TicketlabError, TrackingError
 from ticketlab.files import write_json
 from ticketlab.ledger import capture
@@ -37,7 +39,7 @@ def _now() -> int:
 
 @dataclass
 class Record:
-    """One run being recorded. `code` and `packages` are captured when it begins: that is the code that runs."""
+    """One run being recorded. `code` is captured when it begins: that is the code that runs."""
 
     plan: Plan
     experiment: str
@@ -51,7 +53,6 @@ class Record:
         self._parent = self._resumed(parent_run(self.plan, self.experiment, self.project, _now()))
         self._outbox.put(self._parent)
         self._code: Code = capture.code(self.project.root)
-        self._packages = capture.packages()
         self._courier = Courier(self.project.root)
 
     def begin(self, address: ArmAddress) -> None:
@@ -87,16 +88,17 @@ class Record:
         write_json(record_path(address, self.project), {"ledger": entry.digest, "index": entry.index})
 
     def _stated(self, address: ArmAddress, result: ArmResult) -> Entry:
-        """The arm's entry in the ledger; a kill after the append must not make a second one."""
+        """The arm's entry in the ledger; neither a kill after the append nor another process makes a second one."""
         chain = Chain(self.project.ledger)
         mine = run_id(address, self.project)
-        for entry in chain.entries():
-            if run_named(entry.statement) == mine:
-                return entry
-        facts = run_facts(
-            self.plan, address, result, self.started, self._code, self._packages, self.project, self.store
-        )
-        return chain.append(provenance(facts))
+        lock = record_path(address, self.project).with_suffix(".lock")
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock):
+            for entry in chain.entries():
+                if run_named(entry.statement) == mine:
+                    return entry
+            facts = run_facts(self.plan, address, result, self.started, self._code, self.project, self.store)
+            return chain.append(provenance(facts))
 
     def fail(self, address: ArmAddress, error: TicketlabError) -> None:
         """An arm could not be finished."""

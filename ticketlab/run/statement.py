@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from ticketlab.ledger import capture
 from ticketlab.ledger.facts import Artifact, Code, RunFacts, StepFact
 from ticketlab.plan.experiment import ArmAddress, Plan
 from ticketlab.run.project import Project
@@ -20,15 +18,12 @@ def run_facts(
     result: ArmResult,
     started: datetime,
     code: Code,
-    packages: Mapping[str, str],
     project: Project,
     store: Store,
 ) -> RunFacts:
-    """Everything one ledger statement says of a finished arm."""
-    from ticketlab.run.device import arrange
-
+    """Everything one ledger statement says of a finished arm; machine and packages are those its training ran on."""
     spec = address.cell.spec
-    device = arrange(spec.compute).torch.type
+    made_on = store.result(address.plan.final.train).surroundings
     folder = project.runs / plan.name
     final = address.plan.final
     steps = list(address.plan.steps())
@@ -41,12 +36,12 @@ def run_facts(
             for name, digest in result.sha256.items()
         ),
         spec=spec.asks(),
-        device=device,
+        device=made_on["device"],
         precision=spec.compute.precision,
-        determinism=capture.determinism(),
-        machine=capture.machine(device),
+        determinism=made_on["determinism"],
+        machine=made_on["machine"],
         code=code,
-        packages=packages,
+        packages=made_on["packages"],
         started=started,
         finished=datetime.now(UTC),
         spec_file=Artifact(plan.file.name, plan.text_sha256),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from ticketlab.errors import CorruptFile
 from ticketlab.files import canonical_json, sha256_file, sync_folder, write_json
@@ -19,13 +20,17 @@ from ticketlab.plan.steps import Step
 
 RECORD = "step.json"
 
+PATIENCE = 1.0
+"""Seconds between two looks at whether another process is done with a step."""
+
 
 @dataclass(frozen=True)
 class Result:
-    """The outputs of a finished step: a folder, and the sha256 of each file in it."""
+    """The outputs of a finished step: a folder, the sha256 of each file in it, and what the step ran on."""
 
     folder: Path
     files: Mapping[str, str]
+    surroundings: Mapping[str, Any]
 
     def path(self, name: str) -> Path:
         """One output file."""
@@ -58,7 +63,9 @@ class Store:
         """
         folder = self.folder(step)
         try:
-            files: dict[str, str] = json.loads((folder / RECORD).read_bytes())["outputs"]
+            record = json.loads((folder / RECORD).read_bytes())
+            files: dict[str, str] = record["outputs"]
+            surroundings: dict[str, Any] = record["surroundings"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CorruptFile("the record of a finished step cannot be read", where=str(folder / RECORD)) from error
         if check and step.digest not in self._checked:
@@ -67,7 +74,7 @@ class Store:
                 if not path.is_file() or sha256_file(path) != digest:
                     raise CorruptFile("an output of a finished step was changed or lost", where=str(path))
             self._checked.add(step.digest)
-        return Result(folder, files)
+        return Result(folder, files, surroundings)
 
     def discard(self, step: Step) -> None:
         """Forget a step: its outputs, its unfinished work and its curves."""
@@ -81,22 +88,41 @@ class Store:
         self.journal(step).unlink(missing_ok=True)
 
     @contextmanager
-    def working(self, step: Step) -> Iterator[Path]:
+    def working(self, step: Step, wait: Callable[[bool], None] = lambda first: None) -> Iterator[Path]:
         """The folder of unfinished work on a step, held by this process alone; what is in it survives a kill.
 
-        It goes when the step is finished.
+        It goes when the step is finished. While another process holds it, `wait(first)` is called about once a second;
+        it may raise to give up.
         """
-        locks = self.root / "locks"
-        locks.mkdir(parents=True, exist_ok=True)
-        with FileLock(locks / f"{step.digest}.lock"):
+        with self._alone(step, wait):
             work = self._work(step)
             work.mkdir(parents=True, exist_ok=True)
             yield work
             if self.has(step):
                 shutil.rmtree(work, ignore_errors=True)
 
-    def finish(self, step: Step, outputs: Path) -> Result:
-        """Turn a folder of outputs into the finished step: fsync everything, then one rename."""
+    @contextmanager
+    def _alone(self, step: Step, wait: Callable[[bool], None]) -> Iterator[None]:
+        locks = self.root / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(locks / f"{step.digest}.lock")
+        first = True
+        while not lock.is_locked:
+            try:
+                lock.acquire(timeout=PATIENCE)
+            except Timeout:
+                wait(first)
+                first = False
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def finish(self, step: Step, outputs: Path, surroundings: Mapping[str, Any] = MappingProxyType({})) -> Result:
+        """Turn a folder of outputs into the finished step: fsync everything, then one rename.
+
+        `surroundings` (device, machine, packages) are noted beside the outputs' sha256.
+        """
         for leftover in outputs.glob(".*.part"):
             # A kill inside an atomic write leaves its scratch file, which is no output.
             leftover.unlink()
@@ -104,7 +130,16 @@ class Store:
         for name in files:
             with (outputs / name).open("rb") as handle:
                 os.fsync(handle.fileno())
-        write_json(outputs / RECORD, {"kind": step.kind, "digest": step.digest, "asks": _plain(step), "outputs": files})
+        write_json(
+            outputs / RECORD,
+            {
+                "kind": step.kind,
+                "digest": step.digest,
+                "asks": _plain(step),
+                "outputs": files,
+                "surroundings": dict(surroundings),
+            },
+        )
         target = self.folder(step)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
@@ -112,7 +147,7 @@ class Store:
         outputs.replace(target)
         sync_folder(target.parent)
         self._checked.add(step.digest)
-        return Result(target, files)
+        return Result(target, files, surroundings)
 
     def _work(self, step: Step) -> Path:
         return self.root / "work" / step.digest

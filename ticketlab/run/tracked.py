@@ -11,7 +11,7 @@ from typing import Any
 from ticketlab.files import sha256_bytes
 from ticketlab.plan.cell import Trained
 from ticketlab.plan.experiment import ArmAddress, Plan
-from ticketlab.plan.steps import Step
+from ticketlab.plan.steps import Draw, Step
 from ticketlab.run.project import Project
 from ticketlab.run.published import run_id
 from ticketlab.run.store import Store
@@ -44,7 +44,7 @@ def arm_runs(
 ) -> Iterator[TrackedRun]:
     """The arm's run under `parent`, then a run for each round of drawing under it; `summary` is the arm's own journal."""
     final = address.plan.final
-    draws = [step for step in final.evaluate.lineage() if step.kind in ("draw", "control")]
+    draws = [step for step in final.evaluate.lineage() if isinstance(step, Draw)]
     arm = TrackedRun(
         key=key_of(project, "arm", run_id(address, project)),
         experiment=parent.experiment,
@@ -52,7 +52,12 @@ def arm_runs(
         parent=parent.key,
         params=parameters(address.cell.spec.asks()),
         tags={"ticketlab.kind": "arm", "ticketlab.arm": address.plan.arm, "ticketlab.digest": address.digest},
-        journals=(*_curves(final, project, store), Journal(_inside(summary, project))),
+        journals=(
+            *_curves(final, project, store),
+            Journal(_inside(summary, project)),
+            # Draws without trainings between them have no runs of their own; their steps are rounds.
+            *(Journal(_inside(store.journal(step), project), "draw_") for step in draws if not address.plan.rounds),
+        ),
         started=parent.started,
         process=parent.process,
     )
@@ -60,8 +65,8 @@ def arm_runs(
     if address.plan.arm != "ticket":
         return
     for trained in address.plan.rounds:
-        number = trained.round
-        drawn = [step for step in draws if step.kind == "draw" and getattr(step, "round", None) == number]
+        number = trained.round + 1
+        drawn = [step for step in draws if step.round == number]
         yield replace(
             arm,
             key=key_of(project, "round", arm.key, number),

@@ -124,7 +124,6 @@ def _done_again(
         arm_result(address, store),
         started,
         capture.code(project.root),
-        capture.packages(),
         project,
         store,
     )

@@ -149,9 +149,9 @@ def _ticket(spec: Spec) -> dict[str, Any]:
             )
     fractions = ticket.schedule.rate if ticket.schedule.rate is not None else ticket.schedule.density
     by_kind = not isinstance(fractions, float)
-    if by_kind and ticket.layers is not None:
-        raise Impossible(("ticket", "layers"), "the schedule names the kinds of layer already", mend="remove `layers`")
     named = tuple(kind for kind in ("conv", "linear") if by_kind and getattr(fractions, kind) is not None)
+    if by_kind and ticket.layers not in (None, named):
+        raise Impossible(("ticket", "layers"), "the schedule names the kinds of layer already", mend="remove `layers`")
     if by_kind and not named:
         section = "rate" if isinstance(fractions, PrunedByKind) else "density"
         raise Impossible(

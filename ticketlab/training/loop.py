@@ -58,8 +58,8 @@ def follow(training: Training, course: Course, log: Log, stopping: Callable[[], 
         step += 1
         due = time.monotonic() - last_saved >= course.compute.checkpoint_seconds
         stop = stopping()
-        if step % course.compute.log_every == 0 or step == course.end or due or stop:
-            _log_losses(losses, step, log)
+        if step % course.compute.log_every == 0 or step == course.end:
+            log(step, _finite(losses, step))
         if (
             course.watch is not None
             and course.watch_every is not None
@@ -68,6 +68,7 @@ def follow(training: Training, course: Course, log: Log, stopping: Callable[[], 
         ):
             log(step, course.watch(step))
         if step < course.end and (due or stop):
+            _finite(losses, step)
             _save(training, saved, step)
             last_saved = time.monotonic()
         if stop and step < course.end:
@@ -99,11 +100,12 @@ def _save(training: Training, saved: Path, step: int) -> None:
     checkpoint.write(saved, state, {"step": step})
 
 
-def _log_losses(losses: Mapping[str, Tensor], step: int, log: Log) -> None:
+def _finite(losses: Mapping[str, Tensor], step: int) -> dict[str, float]:
+    """The losses as numbers; `Diverged` if one is not finite."""
     values = torch.stack([loss.float() for loss in losses.values()]).tolist()
     row = dict(zip(losses, values, strict=True))
     broken = {name: value for name, value in row.items() if not abs(value) < float("inf")}
     if broken:
         seen = ", ".join(f"{name} = {value}" for name, value in broken.items())
         raise Diverged(f"training diverged at step {step}: {seen}", mend="a smaller learning rate, or another seed")
-    log(step, row)
+    return row

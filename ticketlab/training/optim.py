@@ -22,7 +22,8 @@ class SteppedOptimizer:
 
     def __init__(self, network: nn.Module, options: Optimizer, objective: Objective) -> None:
         self.parameters = {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
-        self._optimizer = _build(list(self.parameters.values()), options)
+        self._fused = all(parameter.device.type in ("cpu", "cuda") for parameter in self.parameters.values())
+        self._optimizer = _build(list(self.parameters.values()), options, self._fused)
         self._rate = options.lr
         self._objective = objective
 
@@ -53,12 +54,13 @@ class SteppedOptimizer:
             if value.shape == parameter.shape:
                 restored = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
             else:
-                restored = value.clone()
+                # The step count of a fused optimiser lives on the device of its parameter.
+                restored = value.to(parameter.device, copy=True) if self._fused else value.clone()
             self._optimizer.state[parameter][moment] = restored
 
 
-def _build(parameters: list[nn.Parameter], options: Optimizer) -> torch.optim.Optimizer:
-    fused: Any = True if all(parameter.device.type in ("cpu", "cuda") for parameter in parameters) else None
+def _build(parameters: list[nn.Parameter], options: Optimizer, is_fused: bool) -> torch.optim.Optimizer:
+    fused: Any = True if is_fused else None
     if options.kind == "adam":
         return torch.optim.Adam(
             parameters,

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ticketlab.datasets.batches import Batches, prepare
 from ticketlab.datasets.pack import read_split
+from ticketlab.files import write_atomically, write_json
 from ticketlab.models.prunable import prunable
 from ticketlab.randomness import Key
 from ticketlab.run.device import Device, arrange
@@ -107,7 +108,8 @@ def _watch(
     def watch(number: int) -> Mapping[str, float]:
         found = measure(training.evaluated())
         if found.grid is not None:
-            (place.out / f"samples-{number:07d}.png").write_bytes(found.grid)
+            write_atomically(place.out / f"samples-{number:07d}.png", found.grid)
+        write_json(place.out / f"watch-{number:07d}.json", found.metrics)
         return found.metrics
 
     return watch

@@ -1,0 +1,95 @@
+"""A finished experiment is not done again; done afresh, or elsewhere, it gives the same bits."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ticketlab
+from ticketlab.ledger.chain import Chain
+from ticketlab.ledger.listing import summary
+from ticketlab.run.events import Event, Notice, StepStarted
+
+pytestmark = pytest.mark.usefixtures("torch_as_before")
+
+
+def test_the_same_command_again_has_nothing_to_do(finished: Any) -> None:
+    before = (finished.root / "ledger.jsonl").read_bytes()
+    answer = finished.place.ticketlab("run", "specs/tiny.yaml", "specs/tiny-gan.yaml")
+    assert answer.code == 0
+    lines = answer.out.splitlines()
+    assert lines == [f"specs/{name}.yaml: nothing to do; results in runs/{name}" for name in ("tiny", "tiny-gan")]
+    assert (finished.root / "ledger.jsonl").read_bytes() == before
+
+
+def test_a_plan_shows_that_every_step_is_there(finished: Any) -> None:
+    answer = finished.place.ticketlab("plan", "specs/tiny.yaml")
+    assert answer.code == 0, answer.err
+    steps = [line for line in answer.out.splitlines() if line.startswith("  ") and "cached" in line]
+    assert len(steps) == 17
+    assert "to do" not in answer.out
+    assert "estimated time: 0.0 min" in answer.out
+
+
+def test_afresh_the_same_bits_are_found_and_a_run_of_its_own_is_recorded(
+    copied: Any, digests: Callable[[Path], dict[str, str]], nobody_answers: None
+) -> None:
+    folder = copied.root / "runs" / "tiny"
+    before = digests(folder)
+    events: list[Event] = []
+    outcome = ticketlab.run(ticketlab.plan(copied.root / "specs" / "tiny.yaml"), fresh=True, listener=events.append)
+    assert outcome.failures == []
+    assert len([event for event in events if isinstance(event, StepStarted)]) == 17
+    assert digests(folder) == before
+    chain = Chain(copied.root / "ledger.jsonl")
+    assert chain.check().sound
+    entries = [summary(entry) for entry in chain.entries()]
+    assert len(entries) == 6 + 5
+    assert len({entry.run for entry in entries}) == 11
+    assert any(isinstance(event, Notice) and "MLflow" in event.text for event in events)
+
+
+def test_in_another_folder_without_git_and_dvc_the_same_bits_are_found(
+    finished: Any, plain: Any, digests: Callable[[Path], dict[str, str]], nobody_answers: None
+) -> None:
+    shutil.copytree(finished.root / "specs", plain.root / "specs")
+    events: list[Event] = []
+    outcome = ticketlab.run(plain.root / "specs" / "tiny-gan.yaml", listener=events.append)
+    assert outcome.failures == []
+    assert digests(plain.root / "runs" / "tiny-gan") == digests(finished.root / "runs" / "tiny-gan")
+    assert any(isinstance(event, Notice) and "not a DVC repository" in event.text for event in events)
+    assert Chain(plain.root / "ledger.jsonl").check().sound
+
+
+def test_published_files_that_were_lost_are_put_back_without_work(
+    copied: Any, digests: Callable[[Path], dict[str, str]], nobody_answers: None
+) -> None:
+    folder = copied.root / "runs" / "tiny"
+    before = digests(folder)
+    for name in ("tickets/dense/weights.safetensors", "tickets/ticket/ticket.safetensors", "random/metrics.json"):
+        (folder / name).unlink()
+    events: list[Event] = []
+    ticketlab.run(copied.root / "specs" / "tiny.yaml", listener=events.append)
+    assert digests(folder) == before
+    assert not [event for event in events if isinstance(event, StepStarted)]
+
+
+def test_a_damaged_result_in_the_store_is_noticed_and_made_again(
+    copied: Any, digests: Callable[[Path], dict[str, str]], nobody_answers: None
+) -> None:
+    folder = copied.root / "runs" / "tiny"
+    before = digests(folder)
+    weights = sorted((copied.root / ".ticketlab" / "store" / "train").rglob("weights.safetensors"))[0]
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    (folder / "metrics.json").unlink()
+    events: list[Event] = []
+    ticketlab.run(copied.root / "specs" / "tiny.yaml", listener=events.append)
+    assert [event.text for event in events if isinstance(event, Notice) and "done again" in event.text]
+    assert len([event for event in events if isinstance(event, StepStarted)]) == 1
+    assert digests(folder) == before

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from ticketlab.plan.steps import Step
+from ticketlab.run.events import Event
+from ticketlab.run.execute import Executor
+from ticketlab.run.store import Store
+
+PERFORMER = '''
+"""A step that writes its number, slowly enough to be caught at it."""
+
+import time
+from pathlib import Path
+
+
+def perform(step, place):
+    with (place.folder / "begun").open("a") as handle:
+        handle.write("x")
+    with Path(step.diary).open("a") as handle:
+        handle.write(f"{step.number}\\n")
+    time.sleep(step.seconds)
+    for role, folder in place.inputs.items():
+        assert (folder / "number.txt").is_file(), role
+    place.log(step.number, {"number": step.number})
+    if step.number < 0:
+        raise RuntimeError("killed between the steps")
+    (place.out / "number.txt").write_text(f"{step.number}\\n")
+    (place.out / "words.txt").write_text("words " * 100)
+'''
+
+_NUMBERS = itertools.count()
+
+
+@pytest.fixture
+def counting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Step]:
+    """Makes cheap steps; each performance leaves a line in the file `diary`."""
+    module = f"counting_step_{next(_NUMBERS)}"
+    (tmp_path / f"{module}.py").write_text(PERFORMER)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    @dataclass(frozen=True, kw_only=True)
+    class Counting(Step):
+        performed_by: ClassVar[str] = f"{module}:perform"
+        kind: ClassVar[str] = "counting"
+        number: int
+        diary: str
+        seconds: float = 0.0
+
+    def make(number: int, inputs: Mapping[str, Step] | None = None, seconds: float = 0.0) -> Step:
+        return Counting(number=number, diary=str(tmp_path / "diary"), inputs=inputs or {}, seconds=seconds)
+
+    return make
+
+
+@pytest.fixture
+def performed(tmp_path: Path) -> Callable[[], list[int]]:
+    """The numbers of the steps that were performed, in order."""
+
+    def read() -> list[int]:
+        diary = tmp_path / "diary"
+        return [int(line) for line in diary.read_text().split()] if diary.exists() else []
+
+    return read
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Path:
+    return tmp_path / ".ticketlab"
+
+
+@pytest.fixture
+def executor(lab: Path) -> Callable[..., Executor]:
+    """An executor as another process would make it, and the events it tells."""
+
+    def make(events: list[Event] | None = None) -> Executor:
+        listener = events.append if events is not None else lambda event: None
+        return Executor(lambda dataset: lab.parent, Store(lab), listener, lambda: False)
+
+    return make

@@ -1,0 +1,97 @@
+"""A row of a curve survives a kill and is there once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ticketlab.run.journal import Journal, rows
+
+
+def lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def write(path: Path, steps: range) -> None:
+    journal = Journal(path)
+    for step in steps:
+        journal(step, {"loss": 1 / (1 + step)})
+    journal.close()
+
+
+def test_rows_are_read_as_they_were_written(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "x.jsonl"
+    write(path, range(3))
+    assert rows(path) == [{"step": 0, "loss": 1.0}, {"step": 1, "loss": 0.5}, {"step": 2, "loss": 1 / 3}]
+    times = [line["t"] for line in lines(path)]
+    assert times == sorted(times, key=str)
+    assert all(isinstance(time, int) and time > 1.6e12 for time in times)
+
+
+def test_a_row_is_on_disk_as_soon_as_it_is_logged(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "x")
+    journal(1, {"a": 1})
+    assert rows(tmp_path / "x") == [{"step": 1, "a": 1.0}]
+    journal.close()
+
+
+def test_a_replay_adds_no_row_and_keeps_the_first_times(tmp_path: Path) -> None:
+    write(tmp_path / "x", range(5))
+    before = (tmp_path / "x").read_bytes()
+    write(tmp_path / "x", range(2, 8))
+    assert (tmp_path / "x").read_bytes().startswith(before)
+    assert [row["step"] for row in rows(tmp_path / "x")] == list(range(8))
+
+
+def test_another_metric_of_the_same_step_is_a_row_of_its_own(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "x")
+    journal(1, {"a": 1})
+    journal(1, {"a": 1, "b": 2})
+    journal.close()
+    assert rows(tmp_path / "x") == [{"step": 1, "a": 1.0}, {"step": 1, "b": 2.0}]
+
+
+@settings(max_examples=30, deadline=None)
+@given(cut=st.integers(min_value=0, max_value=400), again=st.integers(min_value=0, max_value=6))
+def test_a_journal_torn_anywhere_goes_on_with_every_row_once(
+    cut: int, again: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("journal") / "x"
+    write(path, range(6))
+    content = path.read_bytes()
+    path.write_bytes(content[:cut])
+    survived = content[:cut].count(b"\n")
+    assert [row["step"] for row in rows(path)] == list(range(survived))
+    write(path, range(min(again, survived), 6))
+    assert [row["step"] for row in rows(path)] == list(range(6))
+    assert path.read_bytes().endswith(b"\n")
+
+
+@pytest.mark.parametrize(
+    "spoilt", [b"\0\0\0\0\n", b"[]\n", b'{"step": 1}\n', b"\xff\xfe\n", b'{"step": "x", "metrics": {}}\n']
+)
+def test_a_spoilt_line_costs_that_line_only(spoilt: bytes, tmp_path: Path) -> None:
+    write(tmp_path / "x", range(2))
+    content = (tmp_path / "x").read_bytes().splitlines(keepends=True)
+    (tmp_path / "x").write_bytes(content[0] + spoilt + content[1])
+    assert [row["step"] for row in rows(tmp_path / "x")] == [0, 1]
+    write(tmp_path / "x", range(3))
+    assert [row["step"] for row in rows(tmp_path / "x")] == [0, 1, 2]
+
+
+def test_values_that_are_not_finite_are_spelled_and_read_back(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "x")
+    journal(1, {"a": float("inf"), "b": float("nan"), "c": -float("inf")})
+    journal.close()
+    (row,) = rows(tmp_path / "x")
+    assert (row["a"], row["c"]) == (float("inf"), -float("inf"))
+    assert row["b"] != row["b"]
+    json.loads((tmp_path / "x").read_text(), parse_constant=pytest.fail)
+
+
+def test_a_journal_that_is_not_there_has_no_rows(tmp_path: Path) -> None:
+    assert rows(tmp_path / "x") == []

@@ -1,0 +1,208 @@
+"""What a spec leaves open is filled in by the field's conventions; what makes no sense together is refused where it stands."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ticketlab.spec.catalog import KNOWN
+from ticketlab.spec.explain import Impossible
+from ticketlab.spec.resolve import resolve
+from ticketlab.spec.smoke import BATCH, IMAGES, ROUNDS, STEPS, smoke
+from ticketlab.spec.spec import Spec
+
+GAN = {
+    "data": {"dataset": "cifar10"},
+    "model": {"kind": "sngan"},
+    "train": {"objective": "hinge", "steps": 100},
+}
+CLASSIFIER = {
+    "data": {"dataset": "fashion-mnist"},
+    "model": {"kind": "lenet"},
+    "train": {"objective": "cross_entropy", "steps": 100},
+}
+DRAWN = {"method": "magnitude", "schedule": {"rate": 0.5}}
+
+
+def spec(page: dict[str, Any], **sections: Any) -> Spec:
+    """The page with keys of its sections replaced: `train={"steps": 3}`."""
+    merged: dict[str, Any] = {"name": "x", **page}
+    for name, section in sections.items():
+        merged[name] = {**merged.get(name, {}), **section} if isinstance(section, dict) else section
+    return Spec.model_validate_json(json.dumps(merged), strict=True)
+
+
+def resolved(page: dict[str, Any], **sections: Any) -> Spec:
+    asked = spec(page, **sections)
+    return resolve(asked, KNOWN[asked.data.dataset])
+
+
+def test_a_gan_is_resolved_as_the_papers_do() -> None:
+    found = resolved(GAN, ticket=DRAWN)
+    assert (found.data.size, found.data.scaling) == (32, "symmetric")
+    assert found.evaluate.metrics == ("frechet", "prdc")
+    assert found.evaluate.split == "train"
+    assert found.train.critic_optimizer == found.train.optimizer  # type: ignore[attr-defined]
+    assert found.ticket.networks == ("generator",)  # type: ignore[attr-defined]
+    assert found.ticket.layers == ("conv",)  # type: ignore[attr-defined]
+    assert found.ticket.round_steps == 100  # type: ignore[attr-defined]
+
+
+def test_a_classifier_is_resolved_as_the_papers_do() -> None:
+    found = resolved(CLASSIFIER, ticket=DRAWN)
+    assert (found.data.size, found.data.scaling) == (28, "standard")
+    assert found.evaluate.metrics == ("accuracy", "loss")
+    assert found.evaluate.split == "test"
+    assert found.ticket.networks == ("classifier",)  # type: ignore[attr-defined]
+    assert found.ticket.layers == ("conv", "linear")  # type: ignore[attr-defined]
+
+
+def nulls(value: Any, path: str = "") -> set[str]:
+    if isinstance(value, dict):
+        return {one for key, part in value.items() for one in nulls(part, f"{path}.{key}".lstrip("."))}
+    return {path} if value is None else set()
+
+
+@pytest.mark.parametrize("page", [GAN, CLASSIFIER])
+def test_only_what_means_nothing_itself_is_left_null(page: dict[str, Any]) -> None:
+    left = nulls(resolved(page, ticket=DRAWN).asks())
+    assert left == {"data.ratio", "data.count", "evaluate.every", "compute.threads", "ticket.schedule.density"}
+
+
+@pytest.mark.parametrize("page", [GAN, CLASSIFIER])
+def test_resolving_again_changes_nothing(page: dict[str, Any]) -> None:
+    once = resolved(page, ticket=DRAWN)
+    assert resolve(once, KNOWN[once.data.dataset]) == once
+
+
+def test_what_is_written_is_kept() -> None:
+    found = resolved(
+        GAN,
+        data={"size": 48, "scaling": "symmetric"},
+        ticket={**DRAWN, "networks": ["critic"], "layers": ["linear"], "round_steps": 7},
+        train={"critic_optimizer": {"kind": "sgd"}},
+        evaluate={"metrics": ["kernel"], "split": "test"},
+    )
+    assert found.data.size == 48
+    assert found.evaluate.metrics == ("kernel",)
+    assert found.evaluate.split == "test"
+    assert found.train.critic_optimizer.kind == "sgd"  # type: ignore[attr-defined]
+    assert (found.ticket.networks, found.ticket.layers) == (("critic",), ("linear",))  # type: ignore[attr-defined]
+    assert found.ticket.round_steps == 7  # type: ignore[attr-defined]
+
+
+def test_kinds_of_layer_named_by_the_schedule_are_those_that_are_pruned() -> None:
+    found = resolved(CLASSIFIER, ticket={"method": "magnitude", "schedule": {"rate": {"linear": 0.2}}})
+    assert found.ticket.layers == ("linear",)  # type: ignore[attr-defined]
+
+
+def test_random_pruning_needs_no_training_before_it() -> None:
+    found = resolved(CLASSIFIER, ticket={"method": "random", "schedule": {"rate": 0.5}})
+    assert found.ticket.round_steps == 0  # type: ignore[attr-defined]
+
+
+def test_without_a_ticket_the_dense_network_is_the_only_arm() -> None:
+    assert resolved(CLASSIFIER).arms == ("dense",)
+    assert resolved(CLASSIFIER, arms=["dense", "ticket"]).arms == ("dense",)
+
+
+REFUSED: list[tuple[dict[str, Any], dict[str, Any], tuple[str | int, ...]]] = [
+    (GAN, {"train": {"objective": "cross_entropy"}}, ("train", "objective")),
+    (CLASSIFIER, {"train": {"objective": "hinge"}}, ("train", "objective")),
+    (CLASSIFIER, {"model": {"kind": "resnet", "depth": 21}}, ("model", "depth")),
+    (CLASSIFIER, {"data": {"ratio": 0.5, "count": 5}}, ("data", "count")),
+    (CLASSIFIER, {"data": {"count": 60_001}}, ("data", "count")),
+    (CLASSIFIER, {"data": {"ratio": 0.00001}}, ("data", "ratio")),
+    (GAN, {"data": {"size": 40}}, ("data", "size")),
+    (GAN, {"data": {"dataset": "fashion-mnist"}}, ("data",)),
+    (CLASSIFIER, {"data": {"size": 20, "fit": "pad"}}, ("data", "fit")),
+    (GAN, {"data": {"scaling": "standard"}}, ("data", "scaling")),
+    (CLASSIFIER, {"train": {"warmup": 100}}, ("train", "warmup")),
+    (
+        CLASSIFIER,
+        {"train": {"rate_schedule": {"kind": "milestones", "at": [0.7, 0.5]}}},
+        ("train", "rate_schedule", "at"),
+    ),
+    (GAN, {"evaluate": {"metrics": ["frechet", "accuracy"]}}, ("evaluate", "metrics", 1)),
+    (CLASSIFIER, {"evaluate": {"metrics": ["frechet"]}}, ("evaluate", "metrics", 0)),
+    (GAN, {"evaluate": {"samples": 5}}, ("evaluate", "samples")),
+    (
+        GAN,
+        {"evaluate": {"extractor": {"kind": "lab_classifier", "model": {"kind": "sngan"}}}},
+        ("evaluate", "extractor", "model"),
+    ),
+    (CLASSIFIER, {"evaluate": {"every": 101}}, ("evaluate", "every")),
+    (CLASSIFIER, {"arms": ["dense", "random"]}, ("arms",)),
+    (CLASSIFIER, {"ticket": DRAWN, "arms": ["ticket", "ticket"]}, ("arms",)),
+    (CLASSIFIER, {"ticket": {**DRAWN, "networks": ["classifier", "critic"]}}, ("ticket", "networks", 1)),
+    (
+        CLASSIFIER,
+        {"ticket": {"method": "magnitude", "schedule": {"rate": {"conv": 0.2}}, "layers": ["conv"]}},
+        ("ticket", "layers"),
+    ),
+    (CLASSIFIER, {"ticket": {"method": "magnitude", "schedule": {"density": {}}}}, ("ticket", "schedule", "density")),
+    (CLASSIFIER, {"ticket": {**DRAWN, "rewind": {"step": 100}}}, ("ticket", "rewind", "step")),
+    (CLASSIFIER, {"ticket": {**DRAWN, "rewind": {"step": 50}, "round_steps": 50}}, ("ticket", "rewind", "step")),
+    (CLASSIFIER, {"ticket": {**DRAWN, "rank": "ema"}}, ("ticket", "rank")),
+]
+
+
+@pytest.mark.parametrize(
+    ("page", "sections", "path"),
+    REFUSED,
+    ids=lambda value: ".".join(map(str, value)) if isinstance(value, tuple) else "",
+)
+def test_what_makes_no_sense_is_refused_at_its_place_with_a_mend(
+    page: dict[str, Any], sections: dict[str, Any], path: tuple[str | int, ...]
+) -> None:
+    with pytest.raises(Impossible) as caught:
+        resolved(page, **sections)
+    assert caught.value.path == path
+    assert caught.value.mend
+
+
+@pytest.mark.parametrize("page", [GAN, CLASSIFIER])
+def test_a_smoke_spec_is_tiny_and_resolves_to_itself(page: dict[str, Any]) -> None:
+    asked = resolved(
+        page,
+        ticket={**DRAWN, "schedule": {"rounds": 3, "rate": 0.2}, "rewind": {"step": 30}},
+        train={"warmup": 10, "batch": 512},
+        evaluate={"every": 50},
+        data={"ratio": 0.5},
+    )
+    dataset = KNOWN[asked.data.dataset]
+    tiny = smoke(asked, dataset.classes)
+    assert (tiny.train.steps, tiny.train.warmup, tiny.train.batch) == (STEPS, 1, BATCH)
+    assert (tiny.data.count, tiny.data.ratio) == (IMAGES, None)
+    assert (tiny.ticket.round_steps, tiny.ticket.schedule.rounds) == (STEPS, ROUNDS)  # type: ignore[attr-defined]
+    assert tiny.ticket.rewind.step == 1  # type: ignore[attr-defined]
+    assert tiny.evaluate.every == 1
+    assert tiny.evaluate.samples > tiny.evaluate.neighbours
+    assert tiny.model == asked.model
+    assert tiny.arms == asked.arms
+    assert resolve(tiny, dataset) == tiny
+    assert Spec.model_validate_json(json.dumps(tiny.asks()), strict=True) == tiny
+
+
+def test_cells_that_differ_in_seed_or_share_of_the_data_are_smoked_once() -> None:
+    cells = [resolved(CLASSIFIER, seed=seed, data={"ratio": ratio}) for seed, ratio in ((1, 0.1), (2, 0.5))]
+    assert smoke(cells[0], 10) == smoke(cells[1], 10)
+
+
+def test_a_smoke_spec_asks_for_an_image_of_every_class() -> None:
+    asked = resolved({**CLASSIFIER, "data": {"dataset": "cifar100"}, "model": {"kind": "resnet"}})
+    assert smoke(asked, KNOWN["cifar100"].classes).data.count == 100
+
+
+def test_a_smoke_spec_draws_where_the_spec_draws() -> None:
+    at_initialisation = resolved(CLASSIFIER, ticket={**DRAWN, "round_steps": 0})
+    assert smoke(at_initialisation, 10).ticket.round_steps == 0  # type: ignore[attr-defined]
+    dense = smoke(resolved(CLASSIFIER), 10)
+    assert (dense.ticket.method, dense.arms) == ("none", ("dense",))  # type: ignore[attr-defined]
+
+
+def test_a_smoke_spec_with_many_neighbours_generates_enough() -> None:
+    asked = resolved(GAN, evaluate={"neighbours": 100, "samples": 5000})
+    assert smoke(asked, 10).evaluate.samples == 101

@@ -1,0 +1,155 @@
+"""One unit of work: what it asks, what it reads, which code does it, and the digest of all that."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from importlib.metadata import version
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel
+
+from ticketlab.files import canonical_json, sha256_bytes
+from ticketlab.plan.sources import source_digest
+from ticketlab.spec.compute import Compute
+from ticketlab.spec.evaluate import Extractor, Measure
+from ticketlab.spec.section import Choice
+
+SplitName = Literal["train", "test"]
+
+STEP_FORMAT = 1
+"""Version of what steps write; raised when the layout of a step's outputs changes."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images a step works on, as the network sees them."""
+
+    dataset: str
+    digest: str
+    channels: int
+    classes: int
+    size: int
+    fit: Literal["resize", "pad"]
+    scaling: Literal["symmetric", "standard", "unit"]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What is measured on a trained network: metric names, samples, k of the neighbour metrics, real split, extractor."""
+
+    metrics: tuple[Measure, ...]
+    samples: int
+    neighbours: int
+    split: SplitName
+    extractor: Extractor | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One unit of work. Two steps with equal digests ask the same of the same code and share one result."""
+
+    performed_by: ClassVar[str]
+    kind: ClassVar[str]
+    inputs: Mapping[str, Step] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """A few words for people; not part of the digest."""
+        return self.kind
+
+    def asks(self) -> dict[str, Any]:
+        """The values this step depends on, as JSON."""
+        asked = {item.name: _plain(getattr(self, item.name)) for item in fields(self) if item.name != "inputs"}
+        return {**asked, "made_by": self._makers()}
+
+    def sources(self) -> tuple[str, ...]:
+        """Modules that do the work: the performer's and those of every choice among the asked values."""
+        return tuple(sorted({name.partition(":")[0] for name in self._makers()}))
+
+    def _makers(self) -> list[str]:
+        """The functions ("module:name") that do the work."""
+        found = {self.performed_by}
+        for item in fields(self):
+            found.update(_made_by(getattr(self, item.name)))
+        return sorted(name for name in found if name)
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of kind, asked values, inputs' digests and source."""
+        for step in _inputs_first(self):
+            if step is not self:
+                # Computed and kept from the first step on, so that a long chain is never a deep recursion.
+                _ = step.digest
+        return self.digest_now()
+
+    def digest_now(self) -> str:
+        """The digest with the source as it is on disk at this moment."""
+        return sha256_bytes(
+            canonical_json(
+                {
+                    "format": STEP_FORMAT,
+                    "kind": self.kind,
+                    "asks": self.asks(),
+                    "inputs": {role: step.digest for role, step in self.inputs.items()},
+                    "source": source_digest(self.sources()),
+                }
+            )
+        )
+
+    def lineage(self) -> Iterator[Step]:
+        """The step after all that it needs, each digest once."""
+        seen: set[str] = set()
+        for step in _inputs_first(self):
+            if step.digest not in seen:
+                seen.add(step.digest)
+                yield step
+
+
+def _inputs_first(last: Step) -> list[Step]:
+    """A step after all that it needs, each object once; without recursion, since chains have a link per round."""
+    order: list[Step] = []
+    seen: set[int] = set()
+    waiting: list[tuple[Step, bool]] = [(last, False)]
+    while waiting:
+        step, ready = waiting.pop()
+        if ready:
+            order.append(step)
+        elif id(step) not in seen:
+            seen.add(id(step))
+            waiting.append((step, True))
+            waiting.extend((needed, False) for needed in reversed(tuple(step.inputs.values())))
+    return order
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Compute):
+        return {**value.model_dump(mode="json", exclude={"checkpoint_seconds", "log_every"}), **_environment(value)}
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, Images | Measurement):
+        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, tuple):
+        return [_plain(part) for part in value]
+    return value
+
+
+def _environment(compute: Compute) -> dict[str, Any]:
+    """What the last bits depend on beside the spec and is known without torch: its release, and the threads meant."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {"threads": compute.threads or cores, "torch": version("torch")}
+
+
+def _made_by(value: Any) -> Iterator[str]:
+    if isinstance(value, Choice):
+        yield value.made_by
+    if isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _made_by(getattr(value, name))
+    elif isinstance(value, Measurement):
+        yield from _made_by(value.extractor)
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from _made_by(part)
