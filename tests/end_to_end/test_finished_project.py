@@ -153,9 +153,7 @@ def test_mlflow_has_a_parent_a_run_per_arm_and_one_per_round(mlflow_runs: tuple[
     assert runs["tiny: dense"].data.params["compute.threads"] == "1"
 
 
-def test_mlflow_has_every_row_of_every_curve_once(
-    finished: Any, mlflow_runs: tuple[Any, dict[str, Any]]
-) -> None:
+def test_mlflow_has_every_row_of_every_curve_once(finished: Any, mlflow_runs: tuple[Any, dict[str, Any]]) -> None:
     client, runs = mlflow_runs
     from ticketlab.tracking.outbox import Outbox
 
@@ -184,7 +182,9 @@ def test_mlflow_has_the_small_files_of_an_arm(finished: Any, mlflow_runs: tuple[
     client, runs = mlflow_runs
     from ticketlab.tracking.outbox import Outbox
 
-    ticket = next(run for run in Outbox.of(finished.root).runs() if (run.experiment, run.name) == ("tiny-gan", "ticket"))
+    ticket = next(
+        run for run in Outbox.of(finished.root).runs() if (run.experiment, run.name) == ("tiny-gan", "ticket")
+    )
     names = {Path(artifact.path).name for artifact in ticket.artifacts}
     assert {"spec.json", "metrics.json", "samples.png", "ticket.safetensors", "0000002.png", "statement.json"} <= names
     assert runs["tiny-gan: ticket"].data.tags["sha256.weights.safetensors"] == sha256_file(

@@ -72,8 +72,11 @@ def test_only_what_means_nothing_itself_is_left_null(page: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize("page", [GAN, CLASSIFIER])
-def test_resolving_again_changes_nothing(page: dict[str, Any]) -> None:
-    once = resolved(page, ticket=DRAWN)
+@pytest.mark.parametrize(
+    "schedule", [{"rate": 0.5}, {"rate": {"conv": 0.2}}, {"density": {"conv": 0.1, "linear": 0.1}}]
+)
+def test_resolving_again_changes_nothing(page: dict[str, Any], schedule: dict[str, Any]) -> None:
+    once = resolved(page, ticket={"method": "magnitude", "schedule": schedule})
     assert resolve(once, KNOWN[once.data.dataset]) == once
 
 
@@ -139,7 +142,7 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], tuple[str | int, ...]]] = [
     (CLASSIFIER, {"ticket": {**DRAWN, "networks": ["classifier", "critic"]}}, ("ticket", "networks", 1)),
     (
         CLASSIFIER,
-        {"ticket": {"method": "magnitude", "schedule": {"rate": {"conv": 0.2}}, "layers": ["conv"]}},
+        {"ticket": {"method": "magnitude", "schedule": {"rate": {"conv": 0.2}}, "layers": ["linear"]}},
         ("ticket", "layers"),
     ),
     (CLASSIFIER, {"ticket": {"method": "magnitude", "schedule": {"density": {}}}}, ("ticket", "schedule", "density")),

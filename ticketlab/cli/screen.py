@@ -139,7 +139,7 @@ def show_outcome(name: str, outcome: Outcome, console: Console) -> None:
             view.add_row(*row)
         console.print(view)
     for failure in outcome.failures:
-        console.print(f"[red]failed[/red] {failure.name}: {failure.error}", highlight=False)
+        console.print(Text.assemble(("failed ", "red"), f"{failure.name}: {failure.error}"))
 
 
 def show_plan(found: Estimate) -> None:
