@@ -93,6 +93,9 @@ class CellPlanner:
             inputs["weights"] = weights
         if mask is not None:
             inputs["mask"] = mask
+        batches = bool(ticket.scores_need & {"inputs", "losses"})
+        if batches and self.kept < self.total:
+            inputs["subset"] = self._subset()
         return Draw(
             seed=self.spec.seed,
             images=self.images,
@@ -100,6 +103,7 @@ class CellPlanner:
             ticket=_known_in_round(ticket, number),
             round=number,
             compute=self.spec.compute,
+            objective=self.spec.train if batches else None,
             inputs=inputs,
         )
 

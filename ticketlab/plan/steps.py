@@ -69,7 +69,10 @@ class Train(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class Draw(Step):
-    """One round of drawing: scores, then the mask they keep. Inputs: `weights` (a training), `mask` (last round's)."""
+    """One round of drawing: scores, then the mask they keep. Inputs: `weights` (a training), `mask` (last round's).
+
+    A method that needs batches is given the `objective` and, of limited data, the `subset` as well.
+    """
 
     performed_by: ClassVar[str] = "ticketlab.run.steps.draw:perform"
     kind: ClassVar[str] = "draw"
@@ -79,6 +82,7 @@ class Draw(Step):
     ticket: Drawn
     round: int
     compute: Compute
+    objective: Objective | None = None
 
     @property
     def title(self) -> str:

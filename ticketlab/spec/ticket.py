@@ -69,7 +69,10 @@ class NoTicket(Choice):
 
 
 class Drawn(Choice):
-    """What all ways of drawing share: when, how much, where, and what the survivors return to."""
+    """What all ways of drawing share: when, how much, where, and what the survivors return to.
+
+    `scores_need` names what the scores look at beside weights: "networks", "inputs", "losses" (see tickets/subject.py).
+    """
 
     scores_need: ClassVar[frozenset[str]] = frozenset()
 

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from ticketlab.spec.train import Adversarial
 
 
+Play = Callable[..., Tensor]
+"""A generator or a critic, compiled or not."""
+
+
 @dataclass(frozen=True)
 class AdversarialLoss:
     """The two players' losses as functions of critic scores (B, 1): the critic's of real and fake, the generator's of fake."""
@@ -56,6 +60,7 @@ class AdversarialTraining:
     def __init__(self, setup: Setup, loss: AdversarialLoss) -> None:
         self._setup = setup
         self._loss = loss
+        self._device = next(setup.networks["generator"].parameters()).device
         self._options = cast("Adversarial", setup.objective)
         assert self._options.critic_optimizer is not None, "the spec was not resolved"
         self.generator, self.critic = setup.networks["generator"], setup.networks["critic"]
@@ -79,27 +84,48 @@ class AdversarialTraining:
         return {"loss_critic": critic_loss, "loss_generator": generator_loss}
 
     def _update_critic(self, step: int, part: int) -> Tensor:
-        setup, number = self._setup, step * self._options.n_critic + part
-        pixels, _ = setup.batches.at(number)
-        real = setup.scale(setup.augmented(pixels, "pixels", "real", number))
-        with setup.precision():
-            with torch.no_grad():
-                fake = self._generate(self._noise(len(real), "critic", number, real.device))
-            real_scores = self._judge(setup.augmented(real, "scaled", "real", number))
-            fake_scores = self._judge(setup.augmented(fake, "scaled", "fake", number))
-            loss = self._loss.critic(real_scores.float(), fake_scores.float())
+        loss = self._critic_loss(self._generate, self._judge, step * self._options.n_critic + part)
         self._apply(loss, self._critic_optimizer, "critic", step)
         return loss.detach()
 
     def _update_generator(self, step: int) -> Tensor:
-        setup = self._setup
-        with setup.precision():
-            device = next(self.generator.parameters()).device
-            fake = self._generate(self._noise(self._options.generator_batch, "generator", step, device))
-            scores = self._judge(setup.augmented(fake, "scaled", "generator", step))
-            loss = self._loss.generator(scores.float())
+        loss = self._generator_loss(self._generate, self._judge, step)
         self._apply(loss, self._generator_optimizer, "generator", step)
         return loss.detach()
+
+    def _critic_loss(self, generate: Play, judge: Play, number: int) -> Tensor:
+        setup, real = self._setup, self._real(number)
+        with setup.precision():
+            with torch.no_grad():
+                fake = generate(self._noise(len(real), "critic", number))
+            real_scores = judge(setup.augmented(real, "scaled", "real", number))
+            fake_scores = judge(setup.augmented(fake, "scaled", "fake", number))
+            return self._loss.critic(real_scores.float(), fake_scores.float())
+
+    def _generator_loss(self, generate: Play, judge: Play, number: int) -> Tensor:
+        setup = self._setup
+        with setup.precision():
+            fake = generate(self._noise(self._options.generator_batch, "generator", number))
+            scores = judge(setup.augmented(fake, "scaled", "generator", number))
+            return self._loss.generator(scores.float())
+
+    def _real(self, number: int) -> Tensor:
+        setup = self._setup
+        pixels, _ = setup.batches.at(number)
+        return setup.scale(setup.augmented(pixels, "pixels", "real", number))
+
+    def inputs(self, number: int) -> dict[str, Tensor]:
+        """The noise of a generator update, and the real images of a critic update."""
+        noise = self._noise(self._options.generator_batch, "generator", number)
+        return {"generator": noise, "critic": self._real(number)}
+
+    def losses(self, networks: Mapping[str, nn.Module], number: int) -> dict[str, Tensor]:
+        """Both players' losses, for a given generator and critic."""
+        generate, judge = networks["generator"], networks["critic"]
+        return {
+            "generator": self._generator_loss(generate, judge, number),
+            "critic": self._critic_loss(generate, judge, number),
+        }
 
     def _apply(self, loss: Tensor, optimizer: SteppedOptimizer, network: str, step: int) -> None:
         optimizer.zero_grad()
@@ -111,10 +137,10 @@ class AdversarialTraining:
         if masking is not None:
             masking.impose()
 
-    def _noise(self, count: int, purpose: str, number: int, device: torch.device) -> Tensor:
+    def _noise(self, count: int, purpose: str, number: int) -> Tensor:
         latent = cast("int", self.generator.latent)
         generator = self._setup.key.of("noise", purpose, number).generator()
-        return torch.randn(count, latent, generator=generator).to(device, non_blocking=True)
+        return torch.randn(count, latent, generator=generator).to(self._device, non_blocking=True)
 
     def state(self) -> dict[str, Tensor]:
         """Both networks, both optimisers, the moving average."""

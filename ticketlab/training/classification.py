@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, cast
 
 import torch.nn.functional as F
@@ -35,14 +35,8 @@ class ClassifierTraining:
 
     def step(self, step: int) -> dict[str, Tensor]:
         """One update on one batch."""
-        setup = self._setup
         self.classifier.train()
-        pixels, labels = setup.batches.at(step)
-        images = setup.scale(setup.augmented(pixels, "pixels", "real", step))
-        images = setup.augmented(images, "scaled", "real", step)
-        with setup.precision():
-            logits = self._classify(images)
-            loss = F.cross_entropy(logits.float(), labels, label_smoothing=self._options.label_smoothing)
+        loss = self._loss(self._classify, step)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         if self._masking is not None:
@@ -51,6 +45,26 @@ class ClassifierTraining:
         if self._masking is not None:
             self._masking.impose()
         return {"loss_train": loss.detach()}
+
+    def _loss(self, classify: Callable[..., Tensor], number: int) -> Tensor:
+        images, labels = self._batch(number)
+        with self._setup.precision():
+            logits = classify(images)
+            return F.cross_entropy(logits.float(), labels, label_smoothing=self._options.label_smoothing)
+
+    def _batch(self, number: int) -> tuple[Tensor, Tensor]:
+        setup = self._setup
+        pixels, labels = setup.batches.at(number)
+        images = setup.scale(setup.augmented(pixels, "pixels", "real", number))
+        return setup.augmented(images, "scaled", "real", number), labels
+
+    def inputs(self, number: int) -> dict[str, Tensor]:
+        """The images of a batch."""
+        return {"classifier": self._batch(number)[0]}
+
+    def losses(self, networks: Mapping[str, nn.Module], number: int) -> dict[str, Tensor]:
+        """The cross-entropy of a given classifier on a batch."""
+        return {"classifier": self._loss(networks["classifier"], number)}
 
     def state(self) -> dict[str, Tensor]:
         """The network and its optimiser."""

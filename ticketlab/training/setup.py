@@ -77,6 +77,14 @@ class Training(Protocol):
         """Do one step; the losses, as scalars still on the device."""
         ...
 
+    def inputs(self, number: int) -> dict[str, Tensor]:
+        """What each network is given in update `number`: images, or noise."""
+        ...
+
+    def losses(self, networks: Mapping[str, nn.Module], number: int) -> dict[str, Tensor]:
+        """The loss of each network in update `number`, for given networks; differentiable, and nothing is updated."""
+        ...
+
     def state(self) -> dict[str, Tensor]:
         """All that `load` needs to go on exactly: weights, buffers, optimiser moments, averages."""
         ...

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+import copy
+from typing import TYPE_CHECKING, Any, cast
 
 from torch import Tensor, nn
 
 from ticketlab.models.prunable import prunable
 from ticketlab.randomness import Key
+from ticketlab.run.device import arrange
 from ticketlab.run.steps.networks import initial_networks, load_networks, trained_weights
+from ticketlab.run.steps.prepare import Data, training_of
+from ticketlab.tickets.apply import MaskedWeights
 from ticketlab.tickets.draw import draw_round, layer_collapse
 from ticketlab.tickets.facts import TicketFacts
 from ticketlab.tickets.file import read as read_ticket
@@ -34,10 +38,12 @@ def perform(asked: Step, place: Workplace) -> None:
     weights = prunable(networks, step.ticket.networks, step.ticket.layers)
     previous = _previous(place)
     shapes = {layer: tuple(weight.parameter.shape) for layer, weight in weights.items()}
+    mask = previous or Mask.dense(shapes)
     subject = Subject(
         weights={layer: weight.parameter.detach() for layer, weight in weights.items()},
-        mask=previous or Mask.dense(shapes),
+        mask=mask,
         key=Key(step.seed).of("draw", step.round),
+        **_offers(step, place, networks, mask),
     )
     kinds = {layer: weight.kind for layer, weight in weights.items()}
     mask = draw_round(step.ticket, score(step.ticket, subject), kinds, previous, step.round)
@@ -51,6 +57,30 @@ def perform(asked: Step, place: Workplace) -> None:
             "collapsed_layers": float(len(layer_collapse(mask))),
         },
     )
+
+
+def _offers(step: Draw, place: Workplace, networks: dict[str, nn.Module], mask: Mask) -> dict[str, Any]:
+    """What the method's `scores_need` names: networks, and inputs and losses on batches of the training data.
+
+    Batches are keyed, so every call sees the same ones; they are not augmented.
+    """
+    needs = step.ticket.scores_need
+    device = arrange(step.compute)
+
+    def private() -> dict[str, nn.Module]:
+        copies = {name: device.place(copy.deepcopy(network)).eval() for name, network in networks.items()}
+        live = prunable(copies, tuple(copies), ("conv", "linear"))
+        MaskedWeights({layer: live[layer].parameter for layer in mask}, mask).impose()
+        return copies
+
+    offers: dict[str, Any] = {"networks": private} if needs else {}
+    if needs & {"inputs", "losses"}:
+        assert step.objective is not None, "the plan gives the objective to a method that needs batches"
+        order = Key(step.seed).of("probe")
+        plain = step.objective.model_copy(update={"augment": ()})
+        training = training_of(Data(step.images, plain, order), private(), {}, order, place, device)
+        offers |= {"inputs": lambda: training.inputs(0), "losses": training.losses}
+    return offers
 
 
 def _tensors(networks: dict[str, nn.Module]) -> dict[str, Tensor]:

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from torch import Tensor, nn
 
-from ticketlab.datasets.batches import Batches, prepare
-from ticketlab.datasets.pack import read_split
 from ticketlab.files import write_atomically, write_json
 from ticketlab.models.prunable import prunable
 from ticketlab.randomness import Key
 from ticketlab.run.device import Device, arrange
-from ticketlab.run.steps.measure import Measurer, measurer, scaling_of
+from ticketlab.run.steps.measure import Measurer, measurer
 from ticketlab.run.steps.networks import initial_networks, load_networks, trained_weights
+from ticketlab.run.steps.prepare import Data, training_of
 from ticketlab.tickets.apply import MaskedWeights
 from ticketlab.tickets.file import read as read_ticket
 from ticketlab.tickets.mask import Mask
 from ticketlab.training import checkpoint
 from ticketlab.training.loop import Course, follow
-from ticketlab.training.setup import Setup, Training
+from ticketlab.training.setup import Training
 
 if TYPE_CHECKING:
     from ticketlab.plan.steps import Step, Train
@@ -38,18 +36,8 @@ def perform(asked: Step, place: Workplace) -> None:
         load_networks(networks, trained_weights(start))
     for network in networks.values():
         device.place(network)
-    setup = Setup(
-        objective=step.objective,
-        networks=networks,
-        masks=_masks(place, networks),
-        batches=_batches(step, place, device),
-        scale=_scale(step, place, device),
-        augmenters=[_made(options.made_by)(options) for options in step.objective.augment],
-        key=Key(step.seed).of("train"),
-        precision=device.precision,
-        compile=device.compiled,
-    )
-    training: Training = _made(step.objective.made_by)(setup)
+    data = Data(step.images, step.objective, Key(step.seed).of("data"))
+    training = training_of(data, networks, _masks(place, networks), Key(step.seed).of("train"), place, device)
     course = Course(
         begin=step.begin,
         end=step.objective.steps,
@@ -82,22 +70,6 @@ def _masks(place: Workplace, networks: Mapping[str, nn.Module]) -> dict[str, Mas
     }
 
 
-def _batches(step: Train, place: Workplace, device: Device) -> Batches:
-    split = read_split(place.home(step.images.dataset), step.images.dataset, "train")
-    images, labels = split.images, split.labels
-    subset = place.input("subset", "indices.safetensors")
-    if subset is not None:
-        indices = trained_weights(subset)["indices"]
-        images, labels = images[indices], labels[indices]
-    pixels = prepare(images, step.images.size, step.images.fit, device.torch)
-    return Batches(pixels, labels.to(device.torch), step.objective.batch, Key(step.seed).of("data"))
-
-
-def _scale(step: Train, place: Workplace, device: Device) -> Callable[[Tensor], Tensor]:
-    scaling = scaling_of(step.images, step.images.scaling, place)
-    return lambda pixels: device.images(scaling(pixels))
-
-
 def _watch(
     step: Train, place: Workplace, device: Device, training: Training
 ) -> Callable[[int], Mapping[str, float]] | None:
@@ -113,8 +85,3 @@ def _watch(
         return found.metrics
 
     return watch
-
-
-def _made(made_by: str) -> Callable[..., Any]:
-    module, _, name = made_by.partition(":")
-    return cast("Callable[..., Any]", getattr(import_module(module), name))

@@ -1,0 +1,116 @@
+"""A method that needs networks, batches and losses is given them by the run: SNIP as a third party would add it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import pytest
+import torch
+from pydantic import Field
+
+from ticketlab.plan.steps import Draw, Images
+from ticketlab.run.execute import Executor
+from ticketlab.run.steps.networks import initial_networks
+from ticketlab.run.store import Store
+from ticketlab.spec.compute import Compute
+from ticketlab.spec.model import Mlp, Sngan
+from ticketlab.spec.ticket import Drawn, Schedule
+from ticketlab.spec.train import Adam, CrossEntropy, Hinge
+from ticketlab.tickets.file import read
+
+ROOT = Path(__file__).parents[2]
+DIGEST = "0" * 64
+
+SNIP = '''"""Connection sensitivity: |w dL/dw| on one batch."""
+
+
+def scores(options, subject):
+    networks = subject.networks()
+    losses = subject.losses(networks, 0)
+    assert set(subject.inputs()) == set(losses)
+    found = {}
+    for name, network in networks.items():
+        network.zero_grad()
+    sum(losses.values()).backward()
+    for layer in subject.weights:
+        name, _, parameter = layer.partition(".")
+        live = dict(networks[name].named_parameters())[parameter]
+        found[layer] = (live * live.grad).abs().detach()
+    return found
+'''
+
+
+class Snip(Drawn):
+    """Connection sensitivity."""
+
+    made_by: ClassVar[str] = "third_party_snip:scores"
+    about: ClassVar[str] = "connection sensitivity"
+    scores_need: ClassVar[frozenset[str]] = frozenset({"networks", "inputs", "losses"})
+
+    method: Literal["snip"] = Field(default="snip", description="SNIP.")
+
+
+@pytest.fixture
+def snip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Snip:
+    (tmp_path / "third_party_snip.py").write_text(SNIP)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "third_party_snip", raising=False)
+    return Snip(schedule=Schedule(density=0.25), round_steps=0)
+
+
+def classifier(snip: Snip) -> Draw:
+    images = Images("fashion-mnist-mini", DIGEST, 1, 10, 28, "resize", "standard")
+    ticket = snip.model_copy(update={"networks": ("classifier",), "layers": ("conv", "linear")})
+    objective = CrossEntropy(steps=1, batch=8)
+    model = Mlp(hidden=(6,))
+    return Draw(
+        seed=3, images=images, model=model, ticket=ticket, round=1, compute=Compute(threads=1), objective=objective
+    )
+
+
+def gan(snip: Snip) -> Draw:
+    images = Images("fashion-mnist-mini", DIGEST, 1, 10, 32, "pad", "symmetric")
+    ticket = snip.model_copy(update={"networks": ("generator", "critic"), "layers": ("conv",)})
+    objective = Hinge(steps=1, batch=4, generator_batch=4, critic_optimizer=Adam())
+    model = Sngan(width=4, critic_width=4, latent=8)
+    return Draw(
+        seed=3, images=images, model=model, ticket=ticket, round=1, compute=Compute(threads=1), objective=objective
+    )
+
+
+def drawn(step: Draw, store: Path) -> Any:
+    executor = Executor(lambda dataset: ROOT, Store(store), lambda event: None, lambda: False)
+    return read(executor.ensure(step, "ticket").path("ticket.safetensors"))[0]
+
+
+@pytest.mark.parametrize("kind", [classifier, gan])
+def test_a_method_gets_networks_batches_and_losses_and_the_same_mask_each_time(
+    kind: Any, snip: Snip, tmp_path: Path
+) -> None:
+    first, second = drawn(kind(snip), tmp_path / "one"), drawn(kind(snip), tmp_path / "two")
+    assert first == second
+    kept = [
+        sum(first.layer_kept()[layer] for layer in first if layer.startswith(name)) for name in ("generator", "critic")
+    ]
+    total = first.kept if kind is classifier else sum(kept)
+    assert total == first.kept
+    assert abs(float(first.density) - 0.25) < 1e-3
+
+
+def test_what_a_method_does_to_its_networks_is_gone_with_them(snip: Snip, tmp_path: Path) -> None:
+    step = classifier(snip)
+    before = initial_networks(step.model, step.images, step.seed, "init")["classifier"].state_dict()
+    state = torch.get_rng_state()
+    drawn(step, tmp_path / "store")
+    after = initial_networks(step.model, step.images, step.seed, "init")["classifier"].state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_the_objective_is_part_of_the_digest_of_a_draw_that_needs_it(snip: Snip) -> None:
+    step = classifier(snip)
+    fields = {name: value for name, value in vars(step).items() if name != "digest"}
+    other = Draw(**{**fields, "objective": CrossEntropy(steps=1, batch=16)})
+    assert step.digest != other.digest
