@@ -143,7 +143,7 @@ def mlflow_runs(finished: Any) -> tuple[Any, dict[str, Any]]:
 def test_mlflow_has_a_parent_a_run_per_arm_and_one_per_round(mlflow_runs: tuple[Any, dict[str, Any]]) -> None:
     _, runs = mlflow_runs
     arms = {f"tiny: {arm}" for arm in ARMS}
-    rounds = {"tiny: ticket, round 0", "tiny: ticket, round 1"}
+    rounds = {"tiny: ticket, round 1", "tiny: ticket, round 2"}
     assert {name for name in runs if name.startswith("tiny: ")} == {"tiny: tiny"} | arms | rounds
     parent, ticket = (runs[f"tiny: {name}"].info.run_id for name in ("tiny", "ticket"))
     assert {runs[name].data.tags["mlflow.parentRunId"] for name in arms} == {parent}
