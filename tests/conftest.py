@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from ticketlab.tracking.store import QUIET
 
@@ -34,3 +38,11 @@ os.environ.update(
     GIT_CONFIG_KEY_0="commit.gpgSign",
     GIT_CONFIG_VALUE_0="false",
 )
+
+
+@pytest.fixture(autouse=True)
+def ieee_arithmetic() -> Iterator[None]:
+    """A run rounds denormal numbers to zero for the whole process; the next test has all numbers again."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+_SCRATCH = ".part"
 
 
 def canonical_json(value: Any) -> bytes:
@@ -39,7 +42,7 @@ def sync_folder(folder: Path) -> None:
 def write_atomically(path: Path, content: bytes) -> None:
     """Write, fsync, rename, fsync the folder: after a crash the file is the old one or the new one, never half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    descriptor, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.{os.getpid()}-", suffix=_SCRATCH)
     try:
         with os.fdopen(descriptor, "wb") as handle:
             handle.write(content)
@@ -51,6 +54,24 @@ def write_atomically(path: Path, content: bytes) -> None:
         Path(scratch).unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove what atomic writes below `folder` left behind when their process was killed; that of live ones stays."""
+    for scratch in folder.rglob(f".*{_SCRATCH}"):
+        writer = re.search(rf"\.(\d+)-\w*{re.escape(_SCRATCH)}$", scratch.name)
+        if writer and not _is_alive(int(writer[1])):
+            scratch.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

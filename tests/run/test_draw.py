@@ -10,17 +10,19 @@ import pytest
 import torch
 from pydantic import Field
 
+from ticketlab.datasets.synthetic import PREFIX, stand_in
 from ticketlab.plan.steps import Draw, Images
 from ticketlab.run.execute import Executor
 from ticketlab.run.steps.networks import initial_networks
 from ticketlab.run.store import Store
+from ticketlab.spec.catalog import KNOWN
 from ticketlab.spec.compute import Compute
 from ticketlab.spec.model import Mlp, Sngan
 from ticketlab.spec.ticket import Drawn, Schedule
 from ticketlab.spec.train import Adam, CrossEntropy, Hinge
 from ticketlab.tickets.file import read
 
-ROOT = Path(__file__).parents[2]
+NOISE = PREFIX + "fashion-mnist"
 DIGEST = "0" * 64
 
 SNIP = '''"""Connection sensitivity: |w dL/dw| on one batch."""
@@ -61,7 +63,7 @@ def snip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Snip:
 
 
 def classifier(snip: Snip) -> Draw:
-    images = Images("fashion-mnist-mini", DIGEST, 1, 10, 28, "resize", "standard")
+    images = Images(NOISE, DIGEST, 1, 10, 28, "resize", "standard")
     ticket = snip.model_copy(update={"networks": ("classifier",), "layers": ("conv", "linear")})
     objective = CrossEntropy(steps=1, batch=8)
     model = Mlp(hidden=(6,))
@@ -71,7 +73,7 @@ def classifier(snip: Snip) -> Draw:
 
 
 def gan(snip: Snip) -> Draw:
-    images = Images("fashion-mnist-mini", DIGEST, 1, 10, 32, "pad", "symmetric")
+    images = Images(NOISE, DIGEST, 1, 10, 32, "pad", "symmetric")
     ticket = snip.model_copy(update={"networks": ("generator", "critic"), "layers": ("conv",)})
     objective = Hinge(steps=1, batch=4, generator_batch=4, critic_optimizer=Adam())
     model = Sngan(width=4, critic_width=4, latent=8)
@@ -81,7 +83,8 @@ def gan(snip: Snip) -> Draw:
 
 
 def drawn(step: Draw, store: Path) -> Any:
-    executor = Executor(lambda dataset: ROOT, Store(store), lambda event: None, lambda: False)
+    stand_in(KNOWN["fashion-mnist"], store)
+    executor = Executor(lambda dataset: store, Store(store), lambda event: None, lambda: False)
     return read(executor.ensure(step, "ticket").path("ticket.safetensors"))[0]
 
 

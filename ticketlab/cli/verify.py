@@ -60,6 +60,7 @@ def verify(
 
 def _chosen(runs: list[str], chain: object, project: Project) -> list[Entry]:
     """The entries meant: by index, run id or digest; the latest of each arm for a spec or `all`."""
+    from ticketlab.errors import LedgerError
     from ticketlab.ledger.chain import Chain
     from ticketlab.ledger.listing import find
     from ticketlab.ledger.statement import PROVENANCE, facts
@@ -76,7 +77,10 @@ def _chosen(runs: list[str], chain: object, project: Project) -> list[Entry]:
             chosen += latest.values()
         elif Path(text).suffix in (".yaml", ".yml"):
             name = load_spec(Path(text)).spec.name
-            chosen += [entry for cell, entry in latest.items() if cell.startswith(f"{name}/")]
+            of_spec = [entry for cell, entry in latest.items() if cell.startswith(f"{name}/")]
+            if not of_spec:
+                raise LedgerError(f"no run of {text} is recorded", mend=f"ticketlab run {text}")
+            chosen += of_spec
         else:
             chosen.append(find(chain, text))
     return chosen

@@ -15,7 +15,7 @@ from ticketlab.plan.experiment import ArmAddress, Plan, plan
 from ticketlab.plan.steps import Step
 from ticketlab.run.events import Listener, Notice
 from ticketlab.run.project import Project
-from ticketlab.run.published import ArmResult, begin_afresh, close, is_closed, is_published, record_path
+from ticketlab.run.published import ArmResult, begin_afresh, close, is_closed, is_published, record_path, reopen
 from ticketlab.run.store import Store
 from ticketlab.spec.catalog import DatasetFacts, facts
 from ticketlab.spec.explain import Impossible
@@ -139,6 +139,7 @@ def run(
     if fresh:
         forget(experiment)
     fetch_data(experiment, listener)
+    reopen(plan, project)
     record = None if project.smoke else Record(plan, experiment.loaded.spec.name, project, store, listener)
     results: list[ArmResult] = []
     failures: list[Failure] = []
@@ -227,6 +228,6 @@ def fetch_data(experiment: Experiment, listener: Listener) -> None:
     root = experiment.project.root
     for name in sorted({cell.spec.data.dataset for cell in experiment.plan.cells}):
         here = (experiment.project.home(name) / "data" / name / "dataset.json").is_file()
-        if not here and (root / "data.dvc").is_file() and not dvc.inside_stage():
+        if not here and _at_hand(name, root) and (root / "data.dvc").is_file() and not dvc.inside_stage():
             listener(Notice(f"pulling data/{name} from the DVC remote"))
             dvc.pull(root, f"data/{name}")

@@ -43,7 +43,10 @@ def rows(path: Path) -> list[dict[str, float]]:
     if not path.exists():
         return []
     whole = path.read_bytes().rpartition(b"\n")[0]
-    return [{"step": row["step"], **{k: float(v) for k, v in row["metrics"].items()}} for row in _readable(whole)]
+    return [
+        {"step": row["step"], **{k: math.nan if v is None else float(v) for k, v in row["metrics"].items()}}
+        for row in _readable(whole)
+    ]
 
 
 def _repaired_rows(path: Path) -> list[dict[str, Any]]:
@@ -68,5 +71,6 @@ def _readable(content: bytes) -> Iterator[dict[str, Any]]:
             continue
 
 
-def _spelled(value: float) -> float | str:
-    return value if math.isfinite(value) else str(value)
+def _spelled(value: float) -> float | None:
+    """JSON has no name for what is not a number; null says that there was a value."""
+    return value if math.isfinite(value) else None

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ticketlab.files import sha256_file, write_atomically, write_json
+from ticketlab.files import remove_abandoned, sha256_file, write_atomically, write_json
 from ticketlab.metrics import names
 from ticketlab.plan.experiment import ArmAddress, Plan
 from ticketlab.report.curves import curves_png
@@ -60,9 +60,10 @@ def _in_reading_order(metrics: Mapping[str, float]) -> dict[str, float]:
 def publish_arm(plan: Plan, address: ArmAddress, result: ArmResult, project: Project) -> Path:
     """Bring an arm's own files up to date: tickets/<arm>/ (mask and weights, for DVC) and <arm>/ (all others).
 
-    Returns the folder of the whole run, `runs/<name>/`.
+    What a kill left half-written is removed. Returns the folder of the whole run, `runs/<name>/`.
     """
     folder = project.runs / plan.name
+    remove_abandoned(folder)
     for name, path in result.files.items():
         _place(path, place_of(folder, result.name, name))
     for sample in (folder / result.name / "samples").glob("*.png"):
@@ -138,7 +139,7 @@ def _place(source: Path, target: Path) -> None:
     ):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = target.with_name(f".{target.name}.{os.getpid()}.part")
+    scratch = target.with_name(f".{target.name}.{os.getpid()}-.part")
     shutil.copyfile(source, scratch)
     scratch.replace(target)
 

@@ -52,6 +52,11 @@ def close(plan: Plan, project: Project) -> None:
     write_json(_closing_note(plan, project), _closing(plan, project))
 
 
+def reopen(plan: Plan, project: Project) -> None:
+    """Take the note back before anything of the folder changes."""
+    _closing_note(plan, project).unlink(missing_ok=True)
+
+
 def is_closed(plan: Plan, project: Project) -> bool:
     """Whether the folder of this name holds the results of this plan, all of them."""
     note = _closing_note(plan, project)

@@ -10,13 +10,13 @@ from pathlib import Path
 from filelock import FileLock
 
 from ticketlab.errors import TicketlabError, TrackingError
-from ticketlab.files import write_json
+from ticketlab.files import sha256_file, write_json
 from ticketlab.ledger import capture
 from ticketlab.ledger.chain import Chain
 from ticketlab.ledger.entry import Entry
 from ticketlab.ledger.facts import Code
 from ticketlab.ledger.listing import run_named
-from ticketlab.ledger.statement import provenance
+from ticketlab.ledger.statement import provenance, subjects
 from ticketlab.plan.experiment import ArmAddress, Plan
 from ticketlab.run.events import Listener, Notice
 from ticketlab.run.journal import Journal
@@ -95,7 +95,7 @@ class Record:
         lock.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(lock):
             for entry in chain.entries():
-                if run_named(entry.statement) == mine:
+                if run_named(entry.statement) == mine and _same_files(entry, result):
                     return entry
             facts = run_facts(self.plan, address, result, self.started, self._code, self.project, self.store)
             return chain.append(provenance(facts))
@@ -130,6 +130,11 @@ class Record:
         return self.project.lab / "journals" / f"{self._parent.key[:16]}-{address.digest}.jsonl"
 
 
+def _same_files(entry: Entry, result: ArmResult) -> bool:
+    """Whether an entry states these very files; one from another machine, under the same run id, need not."""
+    return {subject.name: subject.sha256 for subject in subjects(entry.statement)} == dict(result.sha256)
+
+
 def version_outputs(plan: Plan, folder: Path, overridden: bool, project: Project, listener: Listener) -> None:
     """Give the run's tickets and checkpoints to DVC: by the spec's stages in dvc.yaml, else by `dvc add`."""
     if dvc.inside_stage():
@@ -138,12 +143,16 @@ def version_outputs(plan: Plan, folder: Path, overridden: bool, project: Project
         listener(Notice("not a DVC repository, so checkpoints are not versioned (`dvc init` makes one)"))
         return
     spec = plan.file.resolve()
+    if not overridden and sha256_file(spec) != plan.text_sha256:
+        listener(Notice(f"{spec.name} was edited while it ran; DVC is told nothing, run it again"))
+        return
     inside = spec.is_relative_to(project.root) and not overridden
     stages = stages_of(project.root, spec.relative_to(project.root).as_posix()) if inside else []
     try:
         if stages:
             dvc.commit(project.root, stages)
         else:
-            dvc.add(project.root, [(folder / "tickets").relative_to(project.root).as_posix()])
+            parts = [folder / name for name in ("tickets", "statistics") if (folder / name).is_dir()]
+            dvc.add(project.root, [part.relative_to(project.root).as_posix() for part in parts])
     except TrackingError as error:
         listener(Notice(f"DVC: {error}"))

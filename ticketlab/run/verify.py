@@ -29,6 +29,9 @@ from ticketlab.spec.spec import Spec
 BAND = 1e-2
 """Relative difference up to which a metric measured on another machine counts as the same."""
 
+NO_CAUSE = ("cell", "arms", "name", "about")
+"""Fields in which a run done again may differ from the recorded one without being another run."""
+
 Finding = Literal["IDENTICAL", "WITHIN BAND", "DIFFERS"]
 
 
@@ -128,7 +131,7 @@ def _done_again(
         store,
     )
     now = provenance(fresh)
-    causes = [one for one in difference(entry.statement, now) if one.kind != "result" and one.path != "cell"]
+    causes = [one for one in difference(entry.statement, now) if one.kind != "result" and one.path not in NO_CAUSE]
     return list(_compared_steps(recorded, fresh, _elsewhere(causes))), causes
 
 

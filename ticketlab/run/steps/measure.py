@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -14,6 +15,7 @@ from ticketlab.datasets.batches import Scaling, prepare
 from ticketlab.datasets.manifest import read_manifest
 from ticketlab.datasets.pack import read_split
 from ticketlab.datasets.shape import ImageShape
+from ticketlab.errors import Diverged
 from ticketlab.metrics.accuracy import classify
 from ticketlab.metrics.extractors import FeatureExtractor, quantise
 from ticketlab.metrics.generative import measure
@@ -49,6 +51,13 @@ def measurer(measurement: Measurement, images: Images, seed: int, place: Workpla
     if measurement.extractor is None:
         return _classification(measurement, images, place, device)
     return _generation(measurement, measurement.extractor, images, seed, place, device)
+
+
+def _finite(metrics: Mapping[str, float]) -> Mapping[str, float]:
+    broken = [name for name, value in metrics.items() if not math.isfinite(value)]
+    if broken:
+        raise Diverged(f"not finite: {', '.join(broken)}", mend="look at the samples and the losses before it")
+    return metrics
 
 
 def extractor_of(options: Extractor, images: Images, place: Workplace, device: Device) -> FeatureExtractor:
@@ -90,7 +99,7 @@ def _classification(measurement: Measurement, images: Images, place: Workplace, 
 
     def measured(network: nn.Module) -> Found:
         scores = classify(network, pixels, labels, lambda batch: device.images(scaling(batch)), BATCH)
-        return Found({name: scores[name] for name in measurement.metrics}, None)
+        return Found(_finite({name: scores[name] for name in measurement.metrics}), None)
 
     return measured
 
@@ -111,7 +120,7 @@ def _generation(
         samples = generate(generator, measurement.samples, Key(seed).of("evaluate"), device)
         fake = extractor.features(samples, BATCH)
         metrics = measure(measurement.metrics, features, statistics, fake, extractor, measurement.neighbours)
-        return Found(metrics, grid(samples[:GRID]))
+        return Found(_finite(metrics), grid(samples[:GRID]))
 
     return measured
 

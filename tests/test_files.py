@@ -1,0 +1,66 @@
+"""A file is the old one or the new one, and what a kill leaves beside it is found and removed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ticketlab.files import canonical_json, remove_abandoned, write_atomically, write_json
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from ticketlab import files
+os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)
+files.write_atomically(Path(sys.argv[1]), b"new" * 1000)
+"""
+
+
+def killed_while_writing(path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
+    assert done.returncode == -9
+
+
+def test_a_kill_inside_a_write_leaves_the_old_file_and_a_scratch_that_is_removed(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "x.json"
+    write_atomically(path, b"old")
+    killed_while_writing(path)
+    assert path.read_bytes() == b"old"
+    assert len(list(path.parent.iterdir())) == 2
+    remove_abandoned(tmp_path)
+    assert list(path.parent.iterdir()) == [path]
+    write_atomically(path, b"new")
+    assert path.read_bytes() == b"new"
+
+
+def test_the_scratch_of_a_live_process_and_files_of_others_stay(tmp_path: Path) -> None:
+    for name in (f".x.json.{os.getpid()}-ab12.part", ".x.json.part", "x.part", ".gitignore", ".y.999999-.parts"):
+        (tmp_path / name).write_text("mine")
+    before = sorted(tmp_path.iterdir())
+    remove_abandoned(tmp_path)
+    remove_abandoned(tmp_path / "absent")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_an_error_while_writing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    write_atomically(tmp_path / "x", b"old")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(tmp_path / "x", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+    assert (tmp_path / "x").read_bytes() == b"old"
+
+
+def test_json_has_one_spelling(tmp_path: Path) -> None:
+    assert canonical_json({"b": [1, 2.5], "a": "ä"}) == b'{"a":"\\u00e4","b":[1,2.5]}'
+    with pytest.raises(ValueError, match="JSON"):
+        canonical_json(float("nan"))
+    write_json(tmp_path / "x", {"b": 1, "a": None})
+    assert (tmp_path / "x").read_text() == '{\n  "a": null,\n  "b": 1\n}\n'
