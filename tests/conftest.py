@@ -41,8 +41,11 @@ os.environ.update(
 
 
 @pytest.fixture(autouse=True)
-def ieee_arithmetic() -> Iterator[None]:
-    """A run rounds denormal numbers to zero for the whole process; the next test has all numbers again."""
+def arithmetic_of_a_fresh_process() -> Iterator[None]:
+    """What `ticketlab.run.device.arrange` sets for a process is taken back after a test, so that their order is free."""
     yield
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_flush_denormal(False)
+    torch = sys.modules.get("torch")
+    if torch is not None and hasattr(torch, "set_flush_denormal"):
+        torch.set_flush_denormal(False)
+        torch.use_deterministic_algorithms(False)
+        torch.set_num_threads(1)

@@ -76,7 +76,7 @@ class Place:
 
 def versioned(root: Path) -> Place:
     """A project in git and DVC whose images are in its DVC remote only, with the specs `tiny` and `tiny-gan`."""
-    for name in (".gitignore", ".dvcignore", "data.dvc", ".dvc/config", ".dvc/.gitignore"):
+    for name in (".gitignore", ".dvcignore", "data.dvc", ".dvc/config", ".dvc/.gitignore", "specs/datasets.json"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPOSITORY / name, root / name)
     shutil.copytree(REPOSITORY / ".dvc" / "remote", root / ".dvc" / "remote")

@@ -30,6 +30,10 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMMAND = (sys.executable, "-m", "ticketlab")
 TARGETS = (".ticketlab/work", ".ticketlab/store", ".ticketlab/journals", ".ticketlab/outbox", "runs", "ledger.jsonl")
+OF_THE_REPOSITORY = (
+    *(".gitignore", ".dvcignore", "data.dvc", ".dvc/config", ".dvc/.gitignore", ".dvc/remote"),
+    *("data", "specs/datasets.json"),
+)
 SAVE_ALWAYS = ("--set", "compute.checkpoint_seconds=0")
 PATIENCE = 600.0
 
@@ -48,14 +52,13 @@ class Lab:
     def begin(cls, root: Path, spec: Path, changes: Sequence[str]) -> Lab:
         """A project under git, and under DVC as this repository is, with its images or the remote they come from."""
         root.mkdir(parents=True)
-        for name in (".gitignore", ".dvcignore", "data.dvc", ".dvc/config", ".dvc/.gitignore", "data", ".dvc/remote"):
+        for name in OF_THE_REPOSITORY:
             source, target = REPOSITORY / name, root / name
             target.parent.mkdir(parents=True, exist_ok=True)
             if source.is_dir():
                 shutil.copytree(source, target)
             elif source.exists():
                 shutil.copy(source, target)
-        (root / "specs").mkdir()
         shutil.copy(spec, root / "specs" / spec.name)
         for arguments in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "Begin"]):
             subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True)
