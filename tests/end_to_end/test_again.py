@@ -83,8 +83,9 @@ def test_a_damaged_result_in_the_store_is_noticed_and_made_again(
 ) -> None:
     folder = copied.root / "runs" / "tiny"
     before = digests(folder)
-    weights = sorted((copied.root / ".ticketlab" / "store" / "train").rglob("weights.safetensors"))[0]
-    content = bytearray(weights.read_bytes())
+    content = bytearray((folder / "tickets" / "dense" / "weights.safetensors").read_bytes())
+    trainings = (copied.root / ".ticketlab" / "store" / "train").rglob("weights.safetensors")
+    weights = next(path for path in trainings if path.read_bytes() == content)
     content[-1] ^= 1
     weights.write_bytes(content)
     (folder / "metrics.json").unlink()
