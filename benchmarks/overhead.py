@@ -48,7 +48,9 @@ def data(batch: int) -> tuple[Tensor, Tensor, Batches]:
     return pixels, labels, Batches(pixels, labels, batch, Key(0))
 
 
-def lab_loop(model: ModelChoice, objective: Objective, make: Callable[[Setup], Training], compute: Compute) -> Callable[[int], None]:
+def lab_loop(
+    model: ModelChoice, objective: Objective, make: Callable[[Setup], Training], compute: Compute
+) -> Callable[[int], None]:
     """Steps of the lab's loop as `ticketlab run` does them: masked, logged, checked, resumable."""
     device = arrange(compute)
     networks = build(model, SHAPE, Key(0))
@@ -164,10 +166,22 @@ def main() -> None:
     compute = Compute(threads=asked.threads)
     gan = Sngan(width=64, critic_width=64)
     adversarial = Hinge(steps=10**6, critic_optimizer=Adam(), n_critic=2, batch=32, generator_batch=32)
-    compare("sngan 64, hinge", lab_loop(gan, adversarial, hinge, compute), bare_gan(gan, adversarial), asked.rounds, max(2, asked.steps // 10))
+    compare(
+        "sngan 64, hinge",
+        lab_loop(gan, adversarial, hinge, compute),
+        bare_gan(gan, adversarial),
+        asked.rounds,
+        max(2, asked.steps // 10),
+    )
     lenet = Lenet(channels=(16, 32), hidden=(128,))
     classification = CrossEntropy(steps=10**6, batch=64, optimizer=Adam(lr=1e-3, beta1=0.9, beta2=0.999))
-    compare("lenet, cross-entropy", lab_loop(lenet, classification, cross_entropy, compute), bare_classifier(lenet, classification), asked.rounds, asked.steps)
+    compare(
+        "lenet, cross-entropy",
+        lab_loop(lenet, classification, cross_entropy, compute),
+        bare_classifier(lenet, classification),
+        asked.rounds,
+        asked.steps,
+    )
 
 
 if __name__ == "__main__":

@@ -135,7 +135,7 @@ def test_a_missing_file_and_a_missing_pack_say_how_to_get_them(tmp_path):
     for name in ("pets", "others"):
         with pytest.raises(DataError, match="not in this project") as caught:
             read_split(tmp_path, name, "test")
-        assert f"--as {name}" in caught.value.mend
+        assert f"--name {name}" in caught.value.mend
     with pytest.raises(DataError) as caught:
         read_split(tmp_path, "mnist", "test")
     assert caught.value.mend == "get it with `ticketlab data add mnist`"

@@ -25,7 +25,7 @@ def _chain() -> tuple[Path, object]:
 @app.command()
 def check(
     key: Annotated[Path | None, typer.Option(help="Public key (PEM) of the signed head in --anchor.")] = None,
-    anchor: Annotated[Path | None, typer.Option(help="Signed head, made by `ledger anchor`.")] = None,
+    anchor: Annotated[Path | None, typer.Option(help="Signed head (ticketlab.ledger.anchor.sign_head).")] = None,
 ) -> None:
     """Check the chain: the first altered, removed or moved line is named."""
     from ticketlab.errors import LedgerError

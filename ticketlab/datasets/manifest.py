@@ -121,7 +121,7 @@ def how_to_get(name: str) -> str:
     """The command that brings a dataset."""
     if name == "fashion-mnist-mini":
         return "dvc pull"
-    return f"ticketlab data add {name}" if name in KNOWN else f"ticketlab data add imagefolder --from DIR --as {name}"
+    return f"ticketlab data add {name}" if name in KNOWN else f"ticketlab data add imagefolder --from DIR --name {name}"
 
 
 def _parsed(path: Path, name: str) -> Manifest:

@@ -75,7 +75,7 @@ def _add_folder(project: Path, source: Path | None, as_name: str | None, size: i
 
 
 def _taken(name: str) -> DataError:
-    return DataError(f"{name} is the name of a known dataset", mend="choose another name with --as NAME")
+    return DataError(f"{name} is the name of a known dataset", mend="choose another name with --name NAME")
 
 
 def _download(name: str) -> Splits:
