@@ -33,10 +33,14 @@ def add(
     from ticketlab.tracking import dvc
 
     root = Project.around(Path.cwd()).root
+    versioned = dvc.is_repository(root) and not dvc.inside_stage()
+    if versioned and (root / "data.dvc").is_file():
+        # What is versioned but not here yet would otherwise be taken for removed.
+        dvc.pull(root, "data.dvc")
     manifest = add_dataset(source, root, origin, as_name=name, size=size)
     write_pins(root)
     counts = manifest.counts
     print(f"data/{manifest.name}: {counts['train']} training and {counts['test']} test images")
-    if dvc.is_repository(root) and not dvc.inside_stage():
+    if versioned:
         dvc.add(root, ["data"])
         print("versioned: data.dvc (commit it; `dvc push` shares the images)")

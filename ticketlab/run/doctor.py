@@ -68,9 +68,8 @@ def _devices() -> Iterator[Finding]:
     yield Finding(True, f"devices: cpu{''.join(f', {name}' for name in names)}")
     cores = available_cores()
     limit = os.environ.get("OMP_NUM_THREADS")
-    good = limit is None or not limit.isdigit() or int(limit) >= cores
     yield Finding(
-        good, f"{cores} cores, OMP_NUM_THREADS {limit or 'not set'}", "unset OMP_NUM_THREADS or set compute.threads"
+        True, f"{cores} cores, OMP_NUM_THREADS {limit or 'not set'}; a run uses compute.threads, or all cores"
     )
 
 
@@ -111,6 +110,4 @@ def _dvc(project: Project) -> Finding:
         changed = dvc.status(project.root)
     except TrackingError as error:
         return Finding(False, f"DVC: {error.what}", error.mend)
-    return Finding(
-        not changed, f"DVC: {'clean' if not changed else 'changed: ' + ', '.join(changed)}", "dvc repro, or dvc commit"
-    )
+    return Finding(True, f"DVC: {'clean' if not changed else 'not up to date: ' + ', '.join(changed) + ' (dvc repro)'}")
