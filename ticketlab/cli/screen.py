@@ -39,6 +39,7 @@ class _Now:
     finished: list[str] = field(default_factory=list)
 
     def take(self, event: Event) -> None:
+        """Let an event change what is shown."""
         if isinstance(event, StepStarted):
             self.started, self.since, self.first, self.step, self.values = event, time.monotonic(), None, 0, {}
         elif isinstance(event, Row):
