@@ -74,6 +74,22 @@ def _is_alive(process: int) -> bool:
     return True
 
 
+def write_sealed(path: Path, value: Mapping[str, Any]) -> None:
+    """As `write_json`, with the sha256 of all the rest as "seal", so that `read_sealed` notices a single changed bit."""
+    write_json(path, {**value, "seal": sha256_bytes(canonical_json(value))})
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """What `write_sealed` wrote; ValueError if the file holds anything else, FileNotFoundError if there is none."""
+    found = json.loads(path.read_bytes())
+    if not isinstance(found, dict):
+        raise ValueError("it is no JSON object")
+    seal = found.pop("seal", None)
+    if seal != sha256_bytes(canonical_json(found)):
+        raise ValueError("its content is not what was written")
+    return found
+
+
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write indented, key-sorted JSON atomically, with a final newline."""
     text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -95,3 +98,51 @@ def test_a_value_that_is_not_finite_is_null_in_the_file_and_no_number_when_read(
 
 def test_a_journal_that_is_not_there_has_no_rows(tmp_path: Path) -> None:
     assert rows(tmp_path / "x") == []
+
+
+def test_a_row_that_does_not_fit_on_the_disk_leaves_the_file_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x"
+    journal = Journal(path)
+    journal(1, {"loss": 1.0})
+    before = path.read_bytes()
+
+    class Full:
+        """A disk with room for five more bytes."""
+
+        def __init__(self, handle: io.FileIO) -> None:
+            self.handle, self.room = handle, 5
+
+        def write(self, content: bytes) -> int:
+            if not self.room:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            written = self.handle.write(content[: self.room])
+            self.room -= written
+            return written
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.handle, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "_handle", Full(journal._handle))
+        with pytest.raises(OSError, match="No space"):
+            journal(2, {"loss": 0.5})
+        assert path.read_bytes() == before
+    journal(2, {"loss": 0.5})
+    journal.close()
+    assert [row["step"] for row in rows(path)] == [1, 2]
+
+
+def test_closed_rows_are_on_the_disk_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    real = os.fsync
+
+    def noted(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").resolve().name)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    write(tmp_path / "rows.jsonl", range(3))
+    assert synced[-1] == "rows.jsonl"
+    assert tmp_path.name in synced, "the file's name, too"

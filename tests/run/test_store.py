@@ -52,7 +52,7 @@ def test_the_work_on_a_step_goes_when_it_is_finished_at_the_latest_when_it_is_as
     assert not work.exists()
 
 
-STAGES = ("fsync", "write_json", "rmtree", "replace", "sync_folder")
+STAGES = ("fsync", "write_sealed", "rmtree", "replace", "sync_folder")
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -176,3 +176,28 @@ def test_unfinished_work_survives(counting: Callable[..., Step], lab: Path) -> N
         killed_at_it()
     with Store(lab).working(step) as work:
         assert (work / "checkpoint").read_bytes() == b"so far"
+
+
+def test_every_single_flipped_bit_of_a_record_is_noticed(counting: Callable[..., Step], lab: Path) -> None:
+    step, store = counting(1), Store(lab)
+    record = store.finish(step, outputs(store, step), {"device": "cpu"}).folder / "step.json"
+    sound = record.read_bytes()
+    assert store.result(step).surroundings == {"device": "cpu"}
+    for place in range(len(sound)):
+        for bit in range(8):
+            spoilt = bytearray(sound)
+            spoilt[place] ^= 1 << bit
+            record.write_bytes(bytes(spoilt))
+            try:
+                assert store.result(step).surroundings == {"device": "cpu"}, "only blanks and line ends may differ"
+            except CorruptFile:
+                continue
+            assert bytes(spoilt).split() == sound.split() or sound[place : place + 1].isspace()
+
+
+def test_a_record_under_another_name_is_refused(counting: Callable[..., Step], lab: Path) -> None:
+    one, other, store = counting(1), counting(2), Store(lab)
+    store.finish(one, outputs(store, one))
+    shutil.copytree(store.folder(one), store.folder(other))
+    with pytest.raises(CorruptFile):
+        store.result(other)

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from ticketlab.cli import data, health, ledger, listings, run, verify
+from ticketlab.cli import clean, data, health, ledger, listings, run, verify
 from ticketlab.errors import TicketlabError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ run.register(app)
 verify.register(app)
 listings.register(app)
 health.register(app)
+clean.register(app)
 app.add_typer(data.app, name="data")
 app.add_typer(ledger.app, name="ledger")
 
@@ -39,3 +40,6 @@ def main() -> None:
     except TicketlabError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:  # a full disk, a folder that cannot be written: nothing that a traceback would explain
+        print(f"{error.filename}: {error.strerror}" if error.filename else error, file=sys.stderr)
+        sys.exit(1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import tempfile
+from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -50,12 +51,21 @@ def sources(package: Path) -> dict[str, str]:
 
 
 def packages() -> dict[str, str]:
-    """The version of every installed distribution by its normalised name, sorted; the one imported first wins."""
+    """The version of every installed distribution by its normalised name, sorted; the one imported first wins.
+
+    They are those of this process: what is installed while it runs is not looked at.
+    """
+    return dict(_packages())
+
+
+@cache
+def _packages() -> tuple[tuple[str, str], ...]:
     found: dict[str, str] = {}
     for one in distributions():
-        if one.name:
-            found.setdefault(one.name.lower().replace("_", "-").replace(".", "-"), one.version)
-    return dict(sorted(found.items()))
+        about = one.metadata
+        if about["Name"]:
+            found.setdefault(about["Name"].lower().replace("_", "-").replace(".", "-"), about["Version"])
+    return tuple(sorted(found.items()))
 
 
 def machine(device: str = "cpu") -> Facts:

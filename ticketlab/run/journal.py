@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from ticketlab.files import sync_folder
 
 
 class Journal:
@@ -21,7 +24,10 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._seen = {(row["step"], name) for row in _repaired_rows(path) for name in row["metrics"]}
-        self._handle = path.open("a", encoding="ascii")
+        is_new = not path.exists()
+        self._handle = path.open("ab", buffering=0)
+        if is_new:
+            sync_folder(path.parent)
 
     def __call__(self, step: int, metrics: Mapping[str, float]) -> None:
         """Add a row; values already there for this step are left out."""
@@ -29,13 +35,23 @@ class Journal:
         if not fresh:
             return
         row = {"t": time.time_ns() // 1_000_000, "step": step, "metrics": {k: _spelled(v) for k, v in fresh.items()}}
-        self._handle.write(json.dumps(row) + "\n")
-        self._handle.flush()
+        self._append(json.dumps(row).encode() + b"\n")
         self._seen.update((step, name) for name in fresh)
 
+    def _append(self, line: bytes) -> None:
+        """Write a line whole, or raise `OSError` with the file as it was."""
+        before, written = self._handle.tell(), 0
+        try:
+            while written < len(line):
+                written += self._handle.write(line[written:])
+        except OSError:
+            self._handle.truncate(before)
+            raise
+
     def close(self) -> None:
-        """No more rows from here."""
-        self._handle.close()
+        """No more rows from here; those there are would survive a power cut."""
+        with self._handle:
+            os.fsync(self._handle.fileno())
 
 
 def rows(path: Path) -> list[dict[str, float]]:

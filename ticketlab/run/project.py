@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 from filelock import FileLock
 
+from ticketlab.errors import CorruptFile
 from ticketlab.files import write_atomically
 
 MARKS = ("dvc.yaml", ".dvc", ".git", ".ticketlab")
@@ -52,7 +54,11 @@ class Project:
             with FileLock(path.with_name("project.lock")):
                 if not path.exists():
                     write_atomically(path, uuid4().hex.encode())
-        return path.read_text()
+        identity = path.read_text(encoding="ascii", errors="replace")
+        if not re.fullmatch(r"[0-9a-f]{32}", identity):
+            mend = "restore it; without it, runs that MLflow has already would come there a second time"
+            raise CorruptFile("this is not the name of a project", where=str(path), mend=mend)
+        return identity
 
     @property
     def ledger(self) -> Path:

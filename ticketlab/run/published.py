@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ticketlab.files import sha256_bytes, sha256_file, write_json
+from ticketlab.errors import CorruptFile
+from ticketlab.files import read_sealed, sha256_bytes, sha256_file, write_sealed
 from ticketlab.plan.experiment import ArmAddress, Plan
 from ticketlab.run.project import Project
 from ticketlab.run.store import Store
@@ -49,7 +49,7 @@ def is_published(plan: Plan, address: ArmAddress, project: Project, store: Store
 
 def close(plan: Plan, project: Project) -> None:
     """Note beside the results that this very plan, and none that came after it, was published, recorded, versioned."""
-    write_json(_closing_note(plan, project), _closing(plan, project))
+    write_sealed(_closing_note(plan, project), _closing(plan, project))
 
 
 def reopen(plan: Plan, project: Project) -> None:
@@ -59,8 +59,10 @@ def reopen(plan: Plan, project: Project) -> None:
 
 def is_closed(plan: Plan, project: Project) -> bool:
     """Whether the folder of this name holds the results of this plan, all of them."""
-    note = _closing_note(plan, project)
-    return note.is_file() and json.loads(note.read_bytes()) == _closing(plan, project)
+    try:
+        return read_sealed(_closing_note(plan, project)) == _closing(plan, project)
+    except (FileNotFoundError, ValueError):
+        return False
 
 
 def _closing_note(plan: Plan, project: Project) -> Path:
@@ -70,18 +72,29 @@ def _closing_note(plan: Plan, project: Project) -> Path:
 def _closing(plan: Plan, project: Project) -> dict[str, object]:
     metrics = project.runs / plan.name / "metrics.json"
     arms = [run_id(address, project) for address in plan.arms()]
-    return {"name": plan.name, "arms": arms, "metrics": sha256_file(metrics) if metrics.is_file() else ""}
+    return {
+        "name": plan.name,
+        "arms": arms,
+        "metrics": sha256_file(metrics) if metrics.is_file() else "",
+        "steps": sorted({step.digest for _, step in plan.steps()}),
+    }
 
 
 def attempt_of(address: ArmAddress, project: Project) -> int:
     """How often an arm was asked for afresh; the run id of its record holds this number."""
     path = _attempts(address, project)
-    return int(json.loads(path.read_bytes())["attempt"]) if path.is_file() else 0
+    try:
+        return int(read_sealed(path)["attempt"])
+    except FileNotFoundError:
+        return 0
+    except (ValueError, KeyError, TypeError) as error:
+        mend = "remove it; the next record of this arm then counts as the first"
+        raise CorruptFile("it cannot be told how often this arm was done", where=str(path), mend=mend) from error
 
 
 def begin_afresh(address: ArmAddress, project: Project) -> None:
     """Forget that an arm was recorded; its next record is one of its own."""
-    write_json(_attempts(address, project), {"attempt": attempt_of(address, project) + 1})
+    write_sealed(_attempts(address, project), {"attempt": attempt_of(address, project) + 1})
     record_path(address, project).unlink(missing_ok=True)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from ticketlab.errors import TicketlabError, TrackingError
+from ticketlab.errors import CorruptFile, TicketlabError, TrackingError
 from ticketlab.files import sha256_file, write_json
 from ticketlab.ledger import capture
 from ticketlab.ledger.chain import Chain
@@ -50,19 +50,41 @@ class Record:
 
     def __post_init__(self) -> None:
         self._outbox = Outbox.of(self.project.root)
+        self._told: set[str] = set()
         self._parent = self._resumed(parent_run(self.plan, self.experiment, self.project, _now()))
-        self._outbox.put(self._parent)
+        self._put(self._parent)
         self._code: Code = capture.code(self.project.root)
-        self._courier = Courier(self.project.root)
+        self._courier: Courier | None = None
+        try:
+            self._courier = Courier(self.project.root)
+        except OSError as error:
+            self._tell(f"MLflow: nothing is delivered meanwhile: {error}")
 
     def begin(self, address: ArmAddress) -> None:
         """An arm is being worked on: its curves go to MLflow as they grow."""
-        for run in self._runs(address):
-            self._outbox.put(run)
+        self._put(*self._runs(address))
+
+    def _put(self, *runs: TrackedRun) -> None:
+        """Put runs into the outbox; one that cannot be put is a notice, and MLflow hears of it when it is put again."""
+        for run in runs:
+            try:
+                self._outbox.put(run)
+            except OSError as error:
+                self._tell(f"MLflow: the outbox cannot be written: {error.strerror or error}")
+
+    def _tell(self, text: str) -> None:
+        """Say something once."""
+        if text not in self._told:
+            self._told.add(text)
+            self.listener(Notice(text))
 
     def _resumed(self, run: TrackedRun) -> TrackedRun:
         """The run as it began the first time, if a kill or a stop interrupted it."""
-        earlier = self._outbox.get(run.key)
+        try:
+            earlier = self._outbox.get(run.key)
+        except CorruptFile as damage:
+            self._tell(f"{damage.where}: {damage.what}; it is written again")
+            return run
         return replace(run, started=earlier.started) if earlier else run
 
     def finish(self, address: ArmAddress, result: ArmResult, folder: Path) -> None:
@@ -82,9 +104,8 @@ class Record:
             "ticketlab.ledger": entry.digest,
             **{f"sha256.{name}": digest for name, digest in result.sha256.items()},
         }
-        self._outbox.put(finished(arm, "FINISHED", _now(), tags, files, self.project))
-        for run in rounds:
-            self._outbox.put(finished(run, "FINISHED", _now(), {}, {}, self.project))
+        self._put(finished(arm, "FINISHED", _now(), tags, files, self.project))
+        self._put(*(finished(run, "FINISHED", _now(), {}, {}, self.project) for run in rounds))
         write_json(record_path(address, self.project), {"ledger": entry.digest, "index": entry.index})
 
     def _stated(self, address: ArmAddress, result: ArmResult) -> Entry:
@@ -102,26 +123,26 @@ class Record:
 
     def fail(self, address: ArmAddress, error: TicketlabError) -> None:
         """An arm could not be finished."""
-        for run in self._runs(address):
-            self._outbox.put(finished(run, "FAILED", _now(), {"ticketlab.error": error.what[:500]}, {}, self.project))
+        said = {"ticketlab.error": error.what[:500]}
+        self._put(*(finished(run, "FAILED", _now(), said, {}, self.project) for run in self._runs(address)))
 
     def interrupt(self, address: ArmAddress) -> None:
         """The user stopped the run inside this arm."""
-        for run in (self._parent, *self._runs(address)):
-            self._outbox.put(finished(run, "KILLED", _now(), {}, {}, self.project))
-        self._courier.finish(5.0)
+        runs = (self._parent, *self._runs(address))
+        self._put(*(finished(run, "KILLED", _now(), {}, {}, self.project) for run in runs))
+        if self._courier:
+            self._courier.finish(5.0)
 
-    def close(self, folder: Path, failed: bool, overridden: bool) -> None:
-        """Everything is done: the last rows delivered, checkpoints versioned."""
+    def close(self, folder: Path, failed: bool, overridden: bool) -> bool:
+        """Everything is done: the last rows delivered, checkpoints versioned. False if DVC is still to be told."""
         status = "FAILED" if failed else "FINISHED"
         over_all = {folder / name: "" for name in ("results.md", "curves.png", "curves.csv", "metrics.json")}
-        self._outbox.put(finished(self._parent, status, _now(), {}, over_all, self.project))
-        delivery = self._courier.finish(COURIER_SECONDS)
-        if delivery.problem:
+        self._put(finished(self._parent, status, _now(), {}, over_all, self.project))
+        delivery = self._courier.finish(COURIER_SECONDS) if self._courier else None
+        if delivery and delivery.problem:
             waiting = f"{delivery.pending} rows wait; they are delivered by the next run or `ticketlab reconcile`"
-            self.listener(Notice(f"MLflow: {delivery.problem}; {waiting}"))
-        if not failed:
-            version_outputs(self.plan, folder, overridden, self.project, self.listener)
+            self._tell(f"MLflow: {delivery.problem}; {waiting}")
+        return not failed and version_outputs(self.plan, folder, overridden, self.project, self.listener)
 
     def _runs(self, address: ArmAddress) -> list[TrackedRun]:
         return list(arm_runs(address, self._parent, self.project, self.store, self._summary(address)))
@@ -135,24 +156,29 @@ def _same_files(entry: Entry, result: ArmResult) -> bool:
     return {subject.name: subject.sha256 for subject in subjects(entry.statement)} == dict(result.sha256)
 
 
-def version_outputs(plan: Plan, folder: Path, overridden: bool, project: Project, listener: Listener) -> None:
-    """Give the run's tickets and checkpoints to DVC: by the spec's stages in dvc.yaml, else by `dvc add`."""
+def version_outputs(plan: Plan, folder: Path, overridden: bool, project: Project, listener: Listener) -> bool:
+    """Give the run's tickets and checkpoints to DVC: by the spec's stages in dvc.yaml, else by `dvc add`.
+
+    False, with a notice, if that failed and is to be tried again.
+    """
     if dvc.inside_stage():
-        return
+        return True
     if not dvc.is_repository(project.root):
         listener(Notice("not a DVC repository, so checkpoints are not versioned (`dvc init` makes one)"))
-        return
+        return True
     spec = plan.file.resolve()
     if not overridden and sha256_file(spec) != plan.text_sha256:
         listener(Notice(f"{spec.name} was edited while it ran; DVC is told nothing, run it again"))
-        return
+        return False
     inside = spec.is_relative_to(project.root) and not overridden
-    stages = stages_of(project.root, spec.relative_to(project.root).as_posix()) if inside else []
     try:
+        stages = stages_of(project.root, spec.relative_to(project.root).as_posix()) if inside else []
         if stages:
             dvc.commit(project.root, stages)
         else:
             parts = [folder / name for name in ("tickets", "statistics") if (folder / name).is_dir()]
             dvc.add(project.root, [part.relative_to(project.root).as_posix() for part in parts])
-    except TrackingError as error:
-        listener(Notice(f"DVC: {error}"))
+    except (TrackingError, OSError) as error:
+        listener(Notice(f"DVC: {error}; the same command tries again"))
+        return False
+    return True

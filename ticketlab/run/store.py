@@ -15,10 +15,13 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ticketlab.errors import CorruptFile
-from ticketlab.files import canonical_json, sha256_file, sync_folder, write_json
+from ticketlab.files import canonical_json, read_sealed, sha256_file, sync_folder, write_sealed
 from ticketlab.plan.steps import Step
 
 RECORD = "step.json"
+
+REMOVED = ".removed-"
+"""What stands between the name of a folder that is being removed and the number of the process that removes it."""
 
 PATIENCE = 1.0
 """Seconds between two looks at whether another process is done with a step."""
@@ -63,10 +66,12 @@ class Store:
         """
         folder = self.folder(step)
         try:
-            record = json.loads((folder / RECORD).read_bytes())
+            record = read_sealed(folder / RECORD)
             files: dict[str, str] = record["outputs"]
             surroundings: dict[str, Any] = record["surroundings"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            if record["digest"] != step.digest:
+                raise ValueError("it is the record of another step")
+        except (OSError, ValueError, KeyError) as error:
             raise CorruptFile("the record of a finished step cannot be read", where=str(folder / RECORD)) from error
         if check and step.digest not in self._checked:
             for name, digest in files.items():
@@ -81,10 +86,7 @@ class Store:
         self._checked.discard(step.digest)
         for folder in (self.folder(step), self._work(step)):
             if folder.exists():
-                # Renamed first: a half-removed folder must not look like a finished step.
-                doomed = folder.with_name(f"{folder.name}.removed-{os.getpid()}")
-                folder.replace(doomed)
-                shutil.rmtree(doomed)
+                shutil.rmtree(set_aside(folder))
         self.journal(step).unlink(missing_ok=True)
 
     @contextmanager
@@ -94,7 +96,7 @@ class Store:
         It goes when the step is finished. While another process holds it, `wait(first)` is called about once a second;
         it may raise to give up.
         """
-        with self._alone(step, wait):
+        with self.alone(step.digest, wait):
             work = self._work(step)
             work.mkdir(parents=True, exist_ok=True)
             yield work
@@ -102,10 +104,11 @@ class Store:
                 shutil.rmtree(work, ignore_errors=True)
 
     @contextmanager
-    def _alone(self, step: Step, wait: Callable[[bool], None]) -> Iterator[None]:
+    def alone(self, name: str, wait: Callable[[bool], None] = lambda first: None) -> Iterator[None]:
+        """Hold the lock of that name, which one process has at a time; `wait` as in `working`."""
         locks = self.root / "locks"
         locks.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(locks / f"{step.digest}.lock")
+        lock = FileLock(locks / f"{name}.lock")
         first = True
         while not lock.is_locked:
             try:
@@ -130,7 +133,7 @@ class Store:
         for name in files:
             with (outputs / name).open("rb") as handle:
                 os.fsync(handle.fileno())
-        write_json(
+        write_sealed(
             outputs / RECORD,
             {
                 "kind": step.kind,
@@ -151,6 +154,17 @@ class Store:
 
     def _work(self, step: Step) -> Path:
         return self.root / "work" / step.digest
+
+
+def set_aside(folder: Path) -> Path:
+    """Rename a folder that is to be removed, and return its new place: half of it must not look like a finished step."""
+    doomed = folder.with_name(f"{folder.name}{REMOVED}{os.getpid()}")
+    if doomed.exists():
+        shutil.rmtree(doomed)
+    folder.replace(doomed)
+    # Durable before the first of its files goes, or the power could bring the old name back.
+    sync_folder(folder.parent)
+    return doomed
 
 
 def _plain(step: Step) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ticketlab.errors import CorruptFile
 from ticketlab.files import sha256_bytes
 from ticketlab.plan.cell import Trained
 from ticketlab.plan.experiment import ArmAddress, Plan
@@ -16,7 +17,7 @@ from ticketlab.run.project import Project
 from ticketlab.run.published import run_id
 from ticketlab.run.store import Store
 from ticketlab.spec.identity import DOES_NOT_AFFECT_RESULTS
-from ticketlab.tracking.outbox import Artifact, Journal, TrackedRun
+from ticketlab.tracking.outbox import Artifact, Journal, Outbox, TrackedRun
 from ticketlab.tracking.process import this_process
 
 LONGEST_PARAMETER = 500
@@ -30,7 +31,7 @@ def key_of(project: Project, *parts: str | int) -> str:
 def parent_run(plan: Plan, experiment: str, project: Project, started: int) -> TrackedRun:
     """The run that holds the arms of a spec; the same plan after a crash is the same run."""
     return TrackedRun(
-        key=key_of(project, "plan", *(run_id(address, project) for address in plan.arms())),
+        key=_plan_key(plan, project),
         experiment=experiment,
         name=plan.name,
         tags={"ticketlab.kind": "experiment"},
@@ -46,7 +47,7 @@ def arm_runs(
     final = address.plan.final
     draws = [step for step in final.evaluate.lineage() if isinstance(step, Draw)]
     arm = TrackedRun(
-        key=key_of(project, "arm", run_id(address, project)),
+        key=_arm_key(address, project),
         experiment=parent.experiment,
         name=address.name,
         parent=parent.key,
@@ -69,7 +70,7 @@ def arm_runs(
         drawn = [step for step in draws if step.round == number]
         yield replace(
             arm,
-            key=key_of(project, "round", arm.key, number),
+            key=_round_key(project, arm.key, number),
             name=f"{address.name}, round {number}",
             parent=arm.key,
             tags={"ticketlab.kind": "round", "ticketlab.round": str(number)},
@@ -78,6 +79,31 @@ def arm_runs(
                 *(Journal(_inside(store.journal(step), project)) for step in drawn),
             ),
         )
+
+
+def is_told(plan: Plan, address: ArmAddress, project: Project) -> bool:
+    """Whether the outbox still has, undamaged, what it was told of an arm, and of the run that holds the arms."""
+    outbox = Outbox.of(project.root)
+    arm = _arm_key(address, project)
+    keys = [_plan_key(plan, project), arm]
+    if address.plan.arm == "ticket":
+        keys += [_round_key(project, arm, trained.round + 1) for trained in address.plan.rounds]
+    try:
+        return all(outbox.get(key) is not None for key in keys)
+    except CorruptFile:
+        return False
+
+
+def _plan_key(plan: Plan, project: Project) -> str:
+    return key_of(project, "plan", *(run_id(address, project) for address in plan.arms()))
+
+
+def _arm_key(address: ArmAddress, project: Project) -> str:
+    return key_of(project, "arm", run_id(address, project))
+
+
+def _round_key(project: Project, arm: str, number: int) -> str:
+    return key_of(project, "round", arm, number)
 
 
 def finished(

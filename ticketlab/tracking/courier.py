@@ -9,9 +9,10 @@ import select
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
+from ticketlab.errors import TrackingError
 from ticketlab.tracking.cursor import Cursors, Delivery, pending_rows
 from ticketlab.tracking.outbox import Outbox
 from ticketlab.tracking.process import Process, is_alive, this_process
@@ -71,12 +72,18 @@ class Courier:
 
 
 def reconcile(project: Path) -> Delivery:
-    """Mark the runs whose process is gone as KILLED, then deliver; for after a crash."""
+    """Mark the runs whose process is gone as KILLED, then deliver; for after a crash. `ended` names those runs."""
     from ticketlab.tracking.mlflow import deliver
 
     outbox = Outbox.of(project)
-    outbox.mark_killed()
-    return deliver(outbox, project)
+    if not outbox.folder.is_dir():
+        return Delivery(0, 0, None)
+    try:
+        names = {run.key: f"{run.experiment}: {run.name}" for run in outbox.readable()[0]}
+        killed = tuple(names.get(key, key) for key in outbox.mark_killed())
+    except OSError as failure:
+        raise TrackingError(f"the outbox cannot be written: {failure.strerror}", where=str(outbox.folder)) from failure
+    return replace(deliver(outbox, project), ended=killed)
 
 
 def work(project: Path, parent: Process, interval: float) -> Delivery:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from ticketlab.files import sha256_bytes, write_json
+from ticketlab.files import read_sealed, sha256_bytes, write_sealed
 from ticketlab.tracking.journal import Mark, batches
 from ticketlab.tracking.outbox import Journal, Outbox, TrackedRun
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """What was done: metric rows delivered, rows still waiting, and the problem that stopped or marred it, if any."""
+    """What was done: metric rows delivered, rows still waiting, and the problem that stopped or marred it, if any.
+
+    `ended` names the runs that a crash had left running, if these were looked for.
+    """
 
     delivered: int
     pending: int
     problem: str | None
+    ended: Sequence[str] = ()
 
 
 @dataclass
@@ -63,7 +67,7 @@ class Cursors:
     def get(self, key: str) -> Cursor:
         """The cursor of that run; a fresh one if there is none, or none that can be read."""
         try:
-            fields = json.loads((self.folder / f"{key}.json").read_bytes())
+            fields = read_sealed(self.folder / f"{key}.json")
             fields["marks"] = {name: Mark(**mark) for name, mark in fields["marks"].items()}
             return Cursor(**fields)
         except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
@@ -71,7 +75,7 @@ class Cursors:
 
     def put(self, key: str, cursor: Cursor) -> None:
         """Remember, atomically and durably."""
-        write_json(self.folder / f"{key}.json", asdict(cursor))
+        write_sealed(self.folder / f"{key}.json", asdict(cursor))
 
     def forget(self, key: str) -> None:
         """Send everything of that run again, the next time."""
@@ -80,7 +84,18 @@ class Cursors:
 
 def pending_rows(outbox: Outbox, project: Path, cursors: Cursors) -> int:
     """How many metric rows of all runs wait to be sent."""
-    return sum(_pending(run, project, cursors.get(run.key)) for run in outbox.runs())
+    return sum(_pending(run, project, cursors.get(run.key)) for run in outbox.readable()[0])
+
+
+def waiting_journals(outbox: Outbox, project: Path, cursors: Cursors) -> set[str]:
+    """The journals, relative to the project, from which rows of any run wait to be sent."""
+    found = set()
+    for run in outbox.runs():
+        cursor = cursors.get(run.key)
+        for journal in () if cursor.removed else run.journals:
+            if any(batch.rows for batch in batches(project / journal.path, journal, cursor.mark(journal))):
+                found.add(journal.path)
+    return found
 
 
 def _pending(run: TrackedRun, project: Path, cursor: Cursor) -> int:

@@ -31,9 +31,9 @@ def deliver(outbox: Outbox, project: Path, uri: str | None = None, *, patience: 
     """
     store = store_of(project, uri)
     cursors = Cursors(outbox, store.name)
-    outbox.folder.mkdir(parents=True, exist_ok=True)
     delivered, problem = 0, None
     try:
+        outbox.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(outbox.folder / ".delivering", timeout=patience):
             delivered, problem = _deliver(outbox, project, store, cursors)
         return Delivery(delivered, pending_rows(outbox, project, cursors), problem)
@@ -41,20 +41,22 @@ def deliver(outbox: Outbox, project: Path, uri: str | None = None, *, patience: 
         return Delivery(0, pending_rows(outbox, project, cursors), "another process is delivering")
     except TicketlabError as failure:
         return Delivery(delivered, 0, str(failure))
+    except OSError as failure:
+        return Delivery(delivered, 0, f"the outbox {outbox.folder} cannot be used: {_first_line(failure)}")
 
 
 def _deliver(outbox: Outbox, project: Path, store: Store, cursors: Cursors) -> tuple[int, str | None]:
     """The pass itself: rows delivered, and the first problem."""
-    runs = _parents_first(outbox.runs())
+    readable, damaged = outbox.readable()
+    runs, problems = _parents_first(readable), [str(damage) for damage in damaged]
     if not runs:
-        return 0, None
+        return 0, problems[0] if problems else None
     try:
         from alembic.util import CommandError
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
     except ImportError as failure:
         return 0, f"MLflow is not installed: {failure}"
-    problems: list[str] = []
     delivered = 0
     try:
         messenger = Messenger(client_of(project, store), store, project, cursors)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import posixpath
 import re
 from collections.abc import Iterator
@@ -13,12 +12,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal, get_args
 
 from ticketlab.errors import CorruptFile
-from ticketlab.files import write_json
+from ticketlab.files import read_sealed, write_sealed
 from ticketlab.tracking.process import Process, is_alive
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
 KEY = re.compile(r"[0-9a-f]{64}")
+_MEND = "the next `ticketlab run` of its spec writes it again; or remove it"
 _NAME = re.compile(r"[/\w.\- ]{1,250}", re.ASCII)
 
 
@@ -105,29 +105,43 @@ class Outbox:
         """The run of that key, or None; CorruptFile if its file is not what `put` wrote."""
         path = self.folder / f"{key}.json"
         try:
-            return _read(path.read_bytes())
+            return _read(read_sealed(path))
         except FileNotFoundError:
             return None
         except (ValueError, TypeError, KeyError, AssertionError) as problem:
-            raise CorruptFile(f"no run can be read from it: {problem}", where=str(path), mend="remove it") from problem
+            raise CorruptFile(f"no run can be read from it: {problem}", where=str(path), mend=_MEND) from problem
 
     def runs(self) -> list[TrackedRun]:
         """All runs by key; CorruptFile as in `get`."""
-        keys = sorted(path.stem for path in self.folder.glob("*.json") if KEY.fullmatch(path.stem))
-        return [run for key in keys if (run := self.get(key)) is not None]
+        return [run for key in self._keys() if (run := self.get(key)) is not None]
+
+    def readable(self) -> tuple[list[TrackedRun], list[CorruptFile]]:
+        """All runs by key but those whose file is damaged, and what is wrong with these: one stops no other."""
+        found, damaged = [], []
+        for key in self._keys():
+            try:
+                run = self.get(key)
+            except CorruptFile as damage:
+                damaged.append(damage)
+            else:
+                found += [run] if run is not None else []
+        return found, damaged
 
     def mark_killed(self) -> list[str]:
         """Give every RUNNING run whose process is gone the status KILLED; returns their keys."""
         killed = []
         with self._writing():
-            for run in self.runs():
+            for run in self.readable()[0]:
                 if run.status == "RUNNING" and run.process is not None and not is_alive(run.process):
                     self._write(replace(run, status="KILLED"))
                     killed.append(run.key)
         return killed
 
     def _write(self, run: TrackedRun) -> None:
-        write_json(self.folder / f"{run.key}.json", asdict(run))
+        write_sealed(self.folder / f"{run.key}.json", asdict(run))
+
+    def _keys(self) -> list[str]:
+        return sorted(path.stem for path in self.folder.glob("*.json") if KEY.fullmatch(path.stem))
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -138,8 +152,7 @@ class Outbox:
             yield
 
 
-def _read(content: bytes) -> TrackedRun:
-    fields: dict[str, Any] = json.loads(content)
+def _read(fields: dict[str, Any]) -> TrackedRun:
     fields["journals"] = tuple(Journal(**journal) for journal in fields["journals"])
     fields["artifacts"] = tuple(Artifact(**artifact) for artifact in fields["artifacts"])
     if fields["process"] is not None:
