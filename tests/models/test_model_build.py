@@ -24,7 +24,7 @@ class Elsewhere(Mlp):
 
 
 class Misspelt(Mlp):
-    made_by: ClassVar[str] = "ticketlab.models.mlp:biuld"
+    made_by: ClassVar[str] = "ticketlab.models.mlp:bluepirnt"
 
 
 class Renamed(Mlp):
@@ -59,7 +59,7 @@ def test_every_family_can_be_built_without_memory(options):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"), [(Elsewhere(), "no_such_package"), (Misspelt(), "biuld"), (Renamed(), "student, teacher")]
+    ("options", "said"), [(Elsewhere(), "no_such_package"), (Misspelt(), "bluepirnt"), (Renamed(), "student, teacher")]
 )
 def test_a_builder_that_is_missing_or_breaks_its_promise_is_named(options, said):
     with pytest.raises(EnvironmentProblem, match=said) as caught:

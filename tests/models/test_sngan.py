@@ -4,7 +4,7 @@ import torch.nn.functional as F
 
 from ticketlab.datasets.shape import ImageShape
 from ticketlab.errors import SpecError
-from ticketlab.models.sngan import build
+from ticketlab.models.build import build
 from ticketlab.randomness import Key
 from ticketlab.spec.model import Sngan
 

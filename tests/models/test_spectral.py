@@ -7,7 +7,6 @@ from torch import nn
 from ticketlab.models.spectral import (
     SpectralConv2d,
     SpectralLinear,
-    frozen_power_iteration,
     leading_vectors,
 )
 
@@ -95,23 +94,6 @@ def test_evaluation_mode_moves_nothing_and_training_mode_moves_both_vectors():
     ours.train()(inputs)
     assert not torch.equal(before["weight_u"], ours.weight_u)
     assert not torch.equal(before["weight_v"], ours.weight_v)
-
-
-def test_frozen_training_forwards_equal_evaluation_and_thaw_again_even_after_an_error():
-    ours, _, inputs = pair("conv", torch.contiguous_format)
-    network = nn.Sequential(ours)
-    still = network.eval()(inputs)
-    before = copy.deepcopy(ours.state_dict())
-    network.train()
-    with frozen_power_iteration(network):
-        with frozen_power_iteration(network):
-            network(inputs)
-        assert torch.equal(network(inputs), still)
-        assert all(torch.equal(before[name], tensor) for name, tensor in ours.state_dict().items())
-    with pytest.raises(TypeError), frozen_power_iteration(network):
-        network("no images")
-    network(inputs)
-    assert not torch.equal(before["weight_u"], ours.weight_u)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

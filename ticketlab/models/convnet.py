@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor, nn
 
-from ticketlab.models.initialise import initialise
+from ticketlab.models.build import Blueprint
 from ticketlab.models.resnet import scheme
 
 if TYPE_CHECKING:
     from ticketlab.datasets.shape import ImageShape
-    from ticketlab.randomness import Key
     from ticketlab.spec.model import Convnet
 
 
-def build(options: Convnet, shape: ImageShape, key: Key) -> dict[str, nn.Module]:
-    """`classifier` with initial values: Kaiming-normal (fan in, gain sqrt 2) weights, zero biases."""
-    with torch.device("meta"):
-        classifier = StridedNetwork(shape.channels, shape.classes, options.width)
-    return initialise({"classifier": classifier}, scheme, key)
+def blueprint(options: Convnet, shape: ImageShape) -> Blueprint:
+    """`classifier`; starts with Kaiming-normal (fan in, gain sqrt 2) weights and zero biases."""
+    return Blueprint({"classifier": StridedNetwork(shape.channels, shape.classes, options.width)}, scheme)
 
 
 class StridedNetwork(nn.Module):

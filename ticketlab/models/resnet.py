@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor, nn
 
 from ticketlab.errors import SpecError
-from ticketlab.models.initialise import Draw, constant, initialise, kaiming_normal
+from ticketlab.models.build import Blueprint
+from ticketlab.models.initialise import Draw, constant, kaiming_normal
 
 if TYPE_CHECKING:
     from ticketlab.datasets.shape import ImageShape
-    from ticketlab.randomness import Key
     from ticketlab.spec.model import Resnet
 
 
-def build(options: Resnet, shape: ImageShape, key: Key) -> dict[str, nn.Module]:
-    """`classifier` with initial values: Kaiming-normal (fan in, gain sqrt 2) weights, linear ones too; zero biases.
+def blueprint(options: Resnet, shape: ImageShape) -> Blueprint:
+    """`classifier`; starts with Kaiming-normal (fan in, gain sqrt 2) weights, linear ones too, and zero biases.
 
     Raises `SpecError` for a depth that is not 6n+2.
     """
@@ -26,9 +25,7 @@ def build(options: Resnet, shape: ImageShape, key: Key) -> dict[str, nn.Module]:
         nearest = 6 * max(1, round((options.depth - 2) / 6)) + 2
         what = f"a CIFAR ResNet has depth 6n+2, not {options.depth}"
         raise SpecError(what, where="model.depth", mend=f"depth: {nearest}")
-    with torch.device("meta"):
-        classifier = ResidualNetwork(shape.channels, shape.classes, options.width, blocks)
-    return initialise({"classifier": classifier}, scheme, key)
+    return Blueprint({"classifier": ResidualNetwork(shape.channels, shape.classes, options.width, blocks)}, scheme)
 
 
 def scheme(layer: nn.Module) -> tuple[Draw, Draw]:

@@ -11,25 +11,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ticketlab.errors import SpecError
-from ticketlab.models.initialise import Draw, constant, framework_default, initialise, normal, xavier_uniform
+from ticketlab.models.build import Blueprint
+from ticketlab.models.initialise import Draw, constant, framework_default, normal, xavier_uniform
 from ticketlab.models.spectral import SpectralConv2d, SpectralLinear
 
 if TYPE_CHECKING:
     from ticketlab.datasets.shape import ImageShape
-    from ticketlab.randomness import Key
     from ticketlab.spec.model import Sngan
 
 GROWTHS = {32: 3, 48: 3, 64: 4}
 """How often the generator doubles its grid, by image size; the critic halves its own once less."""
 
 
-def build(options: Sngan, shape: ImageShape, key: Key) -> dict[str, nn.Module]:
-    """`generator` and `critic` with initial values: Xavier-uniform convolutions, batch-norm scales N(1, 0.02^2).
+def blueprint(options: Sngan, shape: ImageShape) -> Blueprint:
+    """`generator` and `critic`; start with Xavier-uniform convolutions and batch-norm scales N(1, 0.02^2).
 
     Linear layers and the biases of convolutions start as torch's own. Raises `SpecError` for other image sizes.
     """
@@ -37,12 +36,9 @@ def build(options: Sngan, shape: ImageShape, key: Key) -> dict[str, nn.Module]:
         raise SpecError(
             f"sngan works at 32, 48 or 64 pixels, not {shape.size}", where="data.size", mend="data.size: 32"
         )
-    with torch.device("meta"):
-        networks = {
-            "generator": Generator(options.width, options.latent, shape.channels, shape.size),
-            "critic": Critic(options.critic_width, shape.channels, shape.size),
-        }
-    return initialise(networks, scheme, key)
+    generator = Generator(options.width, options.latent, shape.channels, shape.size)
+    critic = Critic(options.critic_width, shape.channels, shape.size)
+    return Blueprint({"generator": generator, "critic": critic}, scheme)
 
 
 def scheme(layer: nn.Module) -> tuple[Draw, Draw]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -27,19 +25,17 @@ class SpectralLayer(nn.Module):
     weight_orig: nn.Parameter
     weight_u: Tensor
     weight_v: Tensor
-    iterates: bool
 
     def _normalise(self, raw: nn.Parameter) -> None:
         del self.weight
         self.weight_orig = raw
         self.register_buffer("weight_u", raw.new_empty(raw.shape[0], requires_grad=False))
         self.register_buffer("weight_v", raw.new_empty(raw.shape[1:].numel(), requires_grad=False))
-        self.iterates = True
 
     def effective_weight(self) -> Tensor:
         """W / sigma, in the shape and memory format of W; moves u and v in training mode."""
         raw, u, v = self.weight_orig, self.weight_u, self.weight_v
-        sigma = _iterate(raw, u, v) if self.training and self.iterates else _sigma(raw, u, v)
+        sigma = _iterate(raw, u, v) if self.training else _sigma(raw, u, v)
         if torch.is_grad_enabled() and raw.requires_grad:
             # A later forward moves u and v in place before this one's backward needs them.
             effective: Tensor = _DividedBySigma.apply(raw, u.clone(), v.clone(), sigma)
@@ -71,19 +67,6 @@ class SpectralLinear(SpectralLayer, nn.Linear):
     def forward(self, features: Tensor) -> Tensor:
         """(B, in) -> (B, out)."""
         return F.linear(features, self.effective_weight(), self.bias)
-
-
-@contextmanager
-def frozen_power_iteration(network: nn.Module) -> Iterator[None]:
-    """Within it, training-mode forwards of `network` use u and v as they stand and do not move them."""
-    moving = [layer for layer in network.modules() if isinstance(layer, SpectralLayer) and layer.iterates]
-    for layer in moving:
-        layer.iterates = False
-    try:
-        yield
-    finally:
-        for layer in moving:
-            layer.iterates = True
 
 
 def leading_vectors(weight: Tensor, direction: Tensor, iterations: int = 15) -> tuple[Tensor, Tensor]:

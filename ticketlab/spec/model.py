@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from ticketlab.spec.section import Choice, family
+from ticketlab.spec.classifiers import ImagenetResnet, TinyResnet, TinyVgg, Vgg
+from ticketlab.spec.impossible import Impossible
+from ticketlab.spec.modelling import ModelChoice, Width
+from ticketlab.spec.section import family
+from ticketlab.spec.task import CLASSIFIER, GAN, Task
 
-Width = Annotated[int, Field(ge=1, le=4096)]
+if TYPE_CHECKING:
+    from ticketlab.spec.positions import Path
+    from ticketlab.spec.spec import Spec
 
-
-class ModelChoice(Choice):
-    """A kind of model. `networks` are the parts it is made of, in training order; the first is the one pruned by default."""
-
-    trains: ClassVar[Literal["gan", "classifier"]]
-    networks: ClassVar[tuple[str, ...]]
-    prunable_layers: ClassVar[tuple[str, ...]] = ("conv", "linear")
-    sizes: ClassVar[tuple[int, ...] | None] = None
+__all__ = [
+    "Convnet",
+    "ImagenetResnet",
+    "Lenet",
+    "Mlp",
+    "Model",
+    "ModelChoice",
+    "Resnet",
+    "Sngan",
+    "TinyResnet",
+    "TinyVgg",
+    "Vgg",
+    "Width",
+]
 
 
 class Sngan(ModelChoice):
     """Spectrally normalised residual GAN, unconditional, 32, 48 or 64 pixels."""
 
-    made_by: ClassVar[str] = "ticketlab.models.sngan:build"
+    made_by: ClassVar[str] = "ticketlab.models.sngan:blueprint"
     about: ClassVar[str] = "residual generator and spectrally normalised residual critic"
     source: ClassVar[str] = "Miyato et al. 2018, arXiv 1802.05957; widths of GAN lottery tickets, arXiv 2106.00134"
-    trains: ClassVar[Literal["gan", "classifier"]] = "gan"
+    trains: ClassVar[Task] = GAN
     networks: ClassVar[tuple[str, ...]] = ("generator", "critic")
     prunable_layers: ClassVar[tuple[str, ...]] = ("conv",)
     sizes: ClassVar[tuple[int, ...] | None] = (32, 48, 64)
@@ -40,10 +52,10 @@ class Sngan(ModelChoice):
 class Mlp(ModelChoice):
     """Fully connected ReLU network on flattened pixels; (300, 100) is LeNet-300-100."""
 
-    made_by: ClassVar[str] = "ticketlab.models.mlp:build"
+    made_by: ClassVar[str] = "ticketlab.models.mlp:blueprint"
     about: ClassVar[str] = "fully connected ReLU network; hidden [300, 100] is LeNet-300-100"
     source: ClassVar[str] = "LeCun et al. 1998; Frankle and Carbin 2019, arXiv 1803.03635"
-    trains: ClassVar[Literal["gan", "classifier"]] = "classifier"
+    trains: ClassVar[Task] = CLASSIFIER
     networks: ClassVar[tuple[str, ...]] = ("classifier",)
 
     kind: Literal["mlp"] = Field(default="mlp", description="Fully connected network.")
@@ -56,10 +68,10 @@ class Mlp(ModelChoice):
 class Lenet(ModelChoice):
     """Two 3x3 convolutions, one 2x2 max-pool, two hidden linear layers."""
 
-    made_by: ClassVar[str] = "ticketlab.models.lenet:build"
+    made_by: ClassVar[str] = "ticketlab.models.lenet:blueprint"
     about: ClassVar[str] = "two convolutions, a max-pool and two hidden linear layers"
     source: ClassVar[str] = "the convolutional network of the LotteryTicket recipes (Frankle and Carbin's Conv-2)"
-    trains: ClassVar[Literal["gan", "classifier"]] = "classifier"
+    trains: ClassVar[Task] = CLASSIFIER
     networks: ClassVar[tuple[str, ...]] = ("classifier",)
 
     kind: Literal["lenet"] = Field(default="lenet", description="Small convolutional network.")
@@ -72,10 +84,10 @@ class Lenet(ModelChoice):
 class Resnet(ModelChoice):
     """CIFAR residual network of depth 6n+2: three stages of n basic blocks, projection shortcuts (option B)."""
 
-    made_by: ClassVar[str] = "ticketlab.models.resnet:build"
+    made_by: ClassVar[str] = "ticketlab.models.resnet:blueprint"
     about: ClassVar[str] = "CIFAR residual network of depth 6n+2 and any width"
     source: ClassVar[str] = "He et al. 2016, arXiv 1512.03385; prunable set of Tanaka et al. 2020, arXiv 2006.05467"
-    trains: ClassVar[Literal["gan", "classifier"]] = "classifier"
+    trains: ClassVar[Task] = CLASSIFIER
     networks: ClassVar[tuple[str, ...]] = ("classifier",)
 
     kind: Literal["resnet"] = Field(default="resnet", description="CIFAR residual network.")
@@ -84,13 +96,21 @@ class Resnet(ModelChoice):
         default=16, description="Channels of the first stage; later stages have 2 and 4 times as many."
     )
 
+    def settled(self, spec: Spec, at: Path) -> Self:
+        """Refuses a depth that is not 6n+2."""
+        if (self.depth - 2) % 6:
+            raise Impossible(
+                (*at, "depth"), f"a CIFAR ResNet has depth 6n+2, not {self.depth}", mend="20, 32, 44, 56, 110"
+            )
+        return self
+
 
 class Convnet(ModelChoice):
     """Three strided 3x3 convolutions with batch normalisation, global average pooling, a linear head."""
 
-    made_by: ClassVar[str] = "ticketlab.models.convnet:build"
+    made_by: ClassVar[str] = "ticketlab.models.convnet:blueprint"
     about: ClassVar[str] = "three strided convolutions and a linear head; the lab's own feature extractor"
-    trains: ClassVar[Literal["gan", "classifier"]] = "classifier"
+    trains: ClassVar[Task] = CLASSIFIER
     networks: ClassVar[tuple[str, ...]] = ("classifier",)
 
     kind: Literal["convnet"] = Field(default="convnet", description="Small strided convolutional network.")
@@ -102,4 +122,4 @@ class Convnet(ModelChoice):
 if TYPE_CHECKING:
     Model = ModelChoice
 else:
-    Model = family("models", "kind", Sngan, Mlp, Lenet, Resnet, Convnet)
+    Model = family("models", "kind", Sngan, Mlp, Lenet, Convnet, Resnet, Vgg, TinyResnet, TinyVgg, ImagenetResnet)
