@@ -29,8 +29,8 @@ from ticketlab.run.journal import Journal
 from ticketlab.spec.compute import Compute
 from ticketlab.spec.model import Lenet, ModelChoice, Sngan
 from ticketlab.spec.train import Adam, CrossEntropy, Hinge, Objective
-from ticketlab.tickets.apply import MaskedWeights
 from ticketlab.tickets.mask import Mask
+from ticketlab.tickets.worn import Bare, Fixed
 from ticketlab.training.adversarial import hinge
 from ticketlab.training.classification import cross_entropy
 from ticketlab.training.loop import Course, follow
@@ -65,7 +65,10 @@ def lab_loop(
     setup = Setup(
         objective=objective,
         networks=networks,
-        masks={first: MaskedWeights(weights, mask)},
+        worn={
+            name: Fixed(network, weights, mask) if name == first else Bare(network)
+            for name, network in networks.items()
+        },
         batches=batches,
         scale=lambda pixels: device.images(scaling(pixels)),
         augmenters=(),

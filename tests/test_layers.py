@@ -16,6 +16,7 @@ ROOT = Path(ticketlab.__file__).parent
 
 LEVELS = (
     ("errors", "files", "randomness"),
+    ("made",),
     ("spec",),
     ("models", "augment", "datasets"),
     ("plan", "tickets", "training", "metrics", "ledger", "tracking", "report"),

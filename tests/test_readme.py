@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 import ticketlab
-from ticketlab.spec.ticket import Drawn
+from ticketlab.spec.drawing import Drawn
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

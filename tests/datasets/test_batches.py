@@ -97,14 +97,6 @@ BYTES = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).repeat(2, 3, 1, 
 MEAN, STD = (0.5, 0.25, 0.1), (0.2, 0.3, 0.4)
 
 
-@pytest.mark.parametrize("kind", ["symmetric", "standard", "unit"])
-def test_every_byte_survives_scaling_and_back(kind):
-    scaling = Scaling.of(kind, MEAN, STD)
-    scaled = scaling(BYTES)
-    assert scaled.dtype == torch.float32
-    assert torch.equal(scaling.to_unit(scaled).mul(255).round().to(torch.uint8), BYTES)
-
-
 def test_ranges_are_met_exactly():
     symmetric, unit = Scaling.of("symmetric", MEAN, STD)(BYTES), Scaling.of("unit", MEAN, STD)(BYTES)
     assert (float(symmetric.min()), float(symmetric.max())) == (-1, 1)
@@ -116,9 +108,3 @@ def test_standard_scaling_subtracts_the_mean_and_divides_by_the_deviation():
     assert torch.allclose(Scaling.of("standard", MEAN, STD)(BYTES).double(), expected, atol=1e-5)
     with pytest.raises(DataError, match="constant"):
         Scaling.of("standard", (0.5,), (0.0,))
-
-
-def test_grids_are_cut_to_the_visible_range():
-    assert Scaling.of("symmetric", MEAN, STD).to_unit(
-        torch.tensor([-3.0, 3.0]).view(1, 1, 1, 2)
-    ).flatten().tolist() == [0, 1]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ticketlab.errors import DataError
 from ticketlab.metrics import kernel
-from ticketlab.metrics.kernel import kernel_distance, kernel_distance_of_subsets
+from ticketlab.metrics.kernel import kernel_distance
 
 Array = NDArray[np.float64]
 
@@ -58,25 +58,8 @@ def test_it_is_symmetric_and_does_not_depend_on_the_order_of_rows() -> None:
     assert kernel_distance(x[::-1], y) == pytest.approx(kernel_distance(x, y), rel=1e-12)
 
 
-def test_subsets_of_everything_are_the_full_set_value_without_spread() -> None:
-    x, y = cloud(12, 3, 0), cloud(12, 3, 1)
-    mean, spread = kernel_distance_of_subsets(x, y, subsets=4, size=12)
-    assert mean == pytest.approx(kernel_distance(x, y), rel=1e-12)
-    assert spread == pytest.approx(0, abs=1e-12)
-
-
-def test_subsets_follow_the_documented_draws() -> None:
-    x, y = cloud(15, 3, 0), cloud(14, 3, 1)
-    draws = np.random.RandomState(7)
-    pairs = [(draws.choice(15, 6, replace=False), draws.choice(14, 6, replace=False)) for _ in range(3)]
-    values = [by_double_loop(x[i], y[j]) for i, j in pairs]
-    assert kernel_distance_of_subsets(x, y, 3, 6, 7) == pytest.approx((np.mean(values), np.std(values)), rel=1e-11)
-
-
 def test_sets_that_are_too_small_or_of_other_dimension_are_refused() -> None:
     with pytest.raises(DataError, match="at least two"):
         kernel_distance(cloud(1, 3, 0), cloud(5, 3, 0))
     with pytest.raises(DataError, match="dimensions"):
         kernel_distance(cloud(5, 3, 0), cloud(5, 4, 0))
-    with pytest.raises(DataError, match="subsets of 6"):
-        kernel_distance_of_subsets(cloud(5, 3, 0), cloud(9, 3, 0), 2, 6)

@@ -114,6 +114,7 @@ def test_every_choice_among_the_asked_values_brings_its_source(planned: Callable
     training = [step for _, step in plan.steps() if isinstance(step, Train)][-1]
     assert set(training.sources()) == {
         "ticketlab.run.steps.train",
+        "ticketlab.run.steps.measure_samples",
         "ticketlab.models.sngan",
         "ticketlab.training.adversarial",
         "ticketlab.augment.diffaugment",

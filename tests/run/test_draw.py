@@ -17,8 +17,8 @@ from ticketlab.run.steps.networks import initial_networks
 from ticketlab.run.store import Store
 from ticketlab.spec.catalog import KNOWN
 from ticketlab.spec.compute import Compute
+from ticketlab.spec.drawing import Probe, Probed, Schedule
 from ticketlab.spec.model import Mlp, Sngan
-from ticketlab.spec.ticket import Drawn, Schedule
 from ticketlab.spec.train import Adam, CrossEntropy, Hinge
 from ticketlab.tickets.file import read
 
@@ -31,7 +31,7 @@ SNIP = '''"""Connection sensitivity: |w dL/dw| on one batch."""
 def scores(options, subject):
     networks = subject.networks()
     losses = subject.losses(networks, 0)
-    assert set(subject.inputs()) == set(losses)
+    assert set(subject.inputs(0)) == set(losses)
     found = {}
     for name, network in networks.items():
         network.zero_grad()
@@ -44,13 +44,11 @@ def scores(options, subject):
 '''
 
 
-class Snip(Drawn):
+class Snip(Probed):
     """Connection sensitivity."""
 
     made_by: ClassVar[str] = "third_party_snip:scores"
     about: ClassVar[str] = "connection sensitivity"
-    scores_need: ClassVar[frozenset[str]] = frozenset({"networks", "inputs", "losses"})
-
     method: Literal["snip"] = Field(default="snip", description="SNIP.")
 
 
@@ -59,7 +57,7 @@ def snip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Snip:
     (tmp_path / "third_party_snip.py").write_text(SNIP)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "third_party_snip", raising=False)
-    return Snip(schedule=Schedule(density=0.25), round_steps=0)
+    return Snip(schedule=Schedule(density=0.25), probe=Probe(per_class=1, batch=4))
 
 
 def classifier(snip: Snip) -> Draw:
@@ -68,7 +66,14 @@ def classifier(snip: Snip) -> Draw:
     objective = CrossEntropy(steps=1, batch=8)
     model = Mlp(hidden=(6,))
     return Draw(
-        seed=3, images=images, model=model, ticket=ticket, round=1, compute=Compute(threads=1), objective=objective
+        seed=3,
+        images=images,
+        model=model,
+        ticket=ticket,
+        first=1,
+        round=1,
+        compute=Compute(threads=1),
+        objective=objective,
     )
 
 
@@ -78,7 +83,14 @@ def gan(snip: Snip) -> Draw:
     objective = Hinge(steps=1, batch=4, generator_batch=4, critic_optimizer=Adam())
     model = Sngan(width=4, critic_width=4, latent=8)
     return Draw(
-        seed=3, images=images, model=model, ticket=ticket, round=1, compute=Compute(threads=1), objective=objective
+        seed=3,
+        images=images,
+        model=model,
+        ticket=ticket,
+        first=1,
+        round=1,
+        compute=Compute(threads=1),
+        objective=objective,
     )
 
 

@@ -129,10 +129,10 @@ def test_a_whole_number_where_a_fraction_may_stand_is_the_same_experiment() -> N
 @pytest.mark.parametrize(
     ("page", "expected"),
     [
-        (spec(), "31c084e7275408d00b0ff4edbba8b5cb1006d5985dcf1af406d4fc5758782f8d"),
+        (spec(), "2ccc051fd18dc58edc7787e47558707955ebbe74fe2e7e64f39e8eb3f2e8e773"),
         (
             spec(seed=7, ticket=DRAWN, model={"kind": "mlp"}, train={"objective": "cross_entropy", "steps": 9}),
-            "577f6543523d2f34adfa98451c46b51d661b7d12db55b6a54ee60080424abe07",
+            "2c443ed0e35dfaa635342e5b876d7081c903335f6892d76b72ff585a5ab16d5d",
         ),
     ],
 )

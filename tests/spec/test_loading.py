@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ticketlab.errors import SpecError
-from ticketlab.spec.explain import Impossible
+from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.loading import LoadedSpec, load
 from ticketlab.spec.spec import Spec
 

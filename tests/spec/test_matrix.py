@@ -90,7 +90,7 @@ def test_names_are_safe_unique_and_depend_on_the_labels_alone() -> None:
         ("{'': [1]}", "14:10", "the spec has no"),
         ("{data.ratio: [0.1, 2]}", "14:28", "found 2"),
         ("{ticket: [{method: none}, {method: magnitud}]}", "14:44", "did you mean `magnitude`?"),
-        ("{model.hidden: [[1]]}", "14:25", "it belongs to `mlp`, `lenet`, not to `sngan`"),
+        ("{model.hidden: [[1]]}", "14:25", "`lenet`, `tiny_vgg`, not to `sngan`"),
         ("{train.optimizer.momentum: [0.1]}", "14:37", "it belongs to `sgd`, not to `adam`"),
         ("{train.critic_optimizer.lr: [0.1]}", "14:38", "train.critic_optimizer.kind: missing"),
         ("{ticket.schedule.rate.conv: [0.1]}", "14:38", "`ticket.schedule.rate` is 0.2, so it has no `conv`"),

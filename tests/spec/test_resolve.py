@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from ticketlab.spec.catalog import KNOWN
-from ticketlab.spec.explain import Impossible
+from ticketlab.spec.drawing import SMOKE_ROUNDS
+from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.resolve import resolve
-from ticketlab.spec.smoke import BATCH, IMAGES, ROUNDS, STEPS, smoke
+from ticketlab.spec.smoke import IMAGES, smoke
 from ticketlab.spec.spec import Spec
+from ticketlab.spec.train import SMOKE_BATCH, SMOKE_STEPS
 
 GAN = {
     "data": {"dataset": "cifar10"},
@@ -68,7 +70,15 @@ def nulls(value: Any, path: str = "") -> set[str]:
 @pytest.mark.parametrize("page", [GAN, CLASSIFIER])
 def test_only_what_means_nothing_itself_is_left_null(page: dict[str, Any]) -> None:
     left = nulls(resolved(page, ticket=DRAWN).asks())
-    assert left == {"data.ratio", "data.count", "evaluate.every", "compute.threads", "ticket.schedule.density"}
+    assert left == {
+        "data.ratio",
+        "data.count",
+        "model.init",
+        "evaluate.every",
+        "evaluate.extractor.model.init",
+        "compute.threads",
+        "ticket.schedule.density",
+    }
 
 
 @pytest.mark.parametrize("page", [GAN, CLASSIFIER])
@@ -177,9 +187,9 @@ def test_a_smoke_spec_is_tiny_and_resolves_to_itself(page: dict[str, Any]) -> No
     )
     dataset = KNOWN[asked.data.dataset]
     tiny = smoke(asked, dataset.classes)
-    assert (tiny.train.steps, tiny.train.warmup, tiny.train.batch) == (STEPS, 1, BATCH)
+    assert (tiny.train.steps, tiny.train.warmup, tiny.train.batch) == (SMOKE_STEPS, 1, SMOKE_BATCH)
     assert (tiny.data.count, tiny.data.ratio) == (IMAGES, None)
-    assert (tiny.ticket.round_steps, tiny.ticket.schedule.rounds) == (STEPS, ROUNDS)  # type: ignore[attr-defined]
+    assert (tiny.ticket.round_steps, tiny.ticket.schedule.rounds) == (SMOKE_STEPS, SMOKE_ROUNDS)  # type: ignore[attr-defined]
     assert tiny.ticket.rewind.step == 1  # type: ignore[attr-defined]
     assert tiny.evaluate.every == 1
     assert tiny.evaluate.samples > tiny.evaluate.neighbours

@@ -5,7 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ticketlab.spec.ticket import DensityByKind, Magnitude, PrunedByKind, Schedule
+from ticketlab.spec.drawing import DensityByKind, PrunedByKind, Schedule
+from ticketlab.spec.ticket import Magnitude
 from ticketlab.tickets.draw import draw_round, layer_collapse
 from ticketlab.tickets.mask import Mask
 from ticketlab.tickets.schedule import kept_after

@@ -3,7 +3,8 @@
 import torch
 
 from ticketlab.randomness import Key
-from ticketlab.spec.ticket import Random, Schedule
+from ticketlab.spec.drawing import Schedule
+from ticketlab.spec.ticket import Random
 from ticketlab.tickets.mask import Mask
 from ticketlab.tickets.random import scores
 from ticketlab.tickets.subject import Subject

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ticketlab.spec.ticket import DensityByKind, PrunedByKind, Schedule
+from ticketlab.spec.drawing import DensityByKind, PrunedByKind, Schedule
 from ticketlab.tickets.schedule import is_by_kind, kept_after
 
 

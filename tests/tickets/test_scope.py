@@ -1,35 +1,87 @@
-"""Layers that share a threshold are of one network, and of one kind where kinds have budgets."""
+"""Layers that share a threshold are of one network, and of one kind where kinds have budgets; counts are exact."""
 
-from ticketlab.tickets.scope import groups, network_of
+from __future__ import annotations
 
-KINDS = {
-    "generator.l1.weight": "linear",
-    "critic.c1.weight": "conv",
-    "generator.c1.weight": "conv",
-    "generator.c2.weight": "conv",
-    "critic.l5.weight": "linear",
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ticketlab.spec.drawing import DensityByKind, Schedule
+from ticketlab.tickets.scope import Budget, Layer, budgets, erdos_renyi, network_of
+
+LAYERS = {
+    "generator.l1.weight": Layer("linear", (8, 4), 32),
+    "critic.c1.weight": Layer("conv", (4, 3, 3, 3), 108),
+    "generator.c1.weight": Layer("conv", (4, 4, 3, 3), 144),
+    "generator.c2.weight": Layer("conv", (3, 4, 3, 3), 108),
+    "critic.l5.weight": Layer("linear", (1, 4), 4),
 }
+HALF = Schedule(density=0.5)
+BY_KIND = Schedule(density=DensityByKind(conv=0.5, linear=0.25))
 
 
 def test_global_is_per_network() -> None:
-    assert groups(KINDS, "global", by_kind=False) == [
-        ("generator.l1.weight", "generator.c1.weight", "generator.c2.weight"),
-        ("critic.c1.weight", "critic.l5.weight"),
+    assert budgets("global", LAYERS, HALF, 1) == [
+        Budget(("generator.l1.weight", "generator.c1.weight", "generator.c2.weight"), 142),
+        Budget(("critic.c1.weight", "critic.l5.weight"), 56),
     ]
 
 
 def test_kinds_are_never_mixed_where_they_have_budgets() -> None:
-    assert groups(KINDS, "global", by_kind=True) == [
-        ("generator.l1.weight",),
-        ("critic.c1.weight",),
-        ("generator.c1.weight", "generator.c2.weight"),
-        ("critic.l5.weight",),
+    assert budgets("global", LAYERS, BY_KIND, 1) == [
+        Budget(("generator.l1.weight",), 8),
+        Budget(("critic.c1.weight",), 54),
+        Budget(("generator.c1.weight", "generator.c2.weight"), 126),
+        Budget(("critic.l5.weight",), 1),
     ]
 
 
-def test_layer_scope_puts_every_layer_alone() -> None:
-    for by_kind in (False, True):
-        assert groups(KINDS, "layer", by_kind=by_kind) == [(name,) for name in KINDS]
+@pytest.mark.parametrize("scope", ["layer", "erk"])
+@pytest.mark.parametrize("schedule", [HALF, BY_KIND])
+def test_other_scopes_put_every_layer_alone_and_keep_as_much(scope: str, schedule: Schedule) -> None:
+    found = budgets(scope, LAYERS, schedule, 1)
+    assert [budget.layers for budget in found] == [(name,) for name in LAYERS]
+    assert sum(budget.keep for budget in found) == sum(budget.keep for budget in budgets("global", LAYERS, schedule, 1))
+
+
+def test_erdos_renyi_densities_are_in_proportion_to_sides_over_product() -> None:
+    layers = {"n.a": Layer("linear", (300, 784), 235_200), "n.b": Layer("linear", (100, 300), 30_000)}
+    kept = erdos_renyi(layers, 14_840)
+    # By hand: densities (300 + 784) / (300 * 784) c and (100 + 300) / (100 * 300) c, so counts are as 1084 to 400.
+    assert kept == {"n.a": 10_840, "n.b": 4_000}
+
+
+def test_a_small_layer_stays_full_and_the_others_share_the_rest() -> None:
+    layers = {"n.a": Layer("linear", (100, 100), 10_000), "n.b": Layer("linear", (2, 3), 6)}
+    assert erdos_renyi(layers, 5_006) == {"n.a": 5_000, "n.b": 6}
+
+
+sides = st.lists(st.integers(1, 6), min_size=2, max_size=4)
+
+
+@given(shapes=st.lists(sides, min_size=1, max_size=5), share=st.fractions(0, 1), data=st.data())
+def test_erdos_renyi_is_exact_within_what_is_left_and_nests(
+    shapes: list[list[int]], share: Fraction, data: st.DataObject
+) -> None:
+    layers = {
+        f"n.l{i}": Layer("conv", tuple(shape), Layer("conv", tuple(shape), 0).size) for i, shape in enumerate(shapes)
+    }
+    keep = int(share * sum(layer.left for layer in layers.values()))
+    first = erdos_renyi(layers, keep)
+    assert sum(first.values()) == keep
+    assert all(0 <= first[name] <= layer.left for name, layer in layers.items())
+    less = data.draw(st.integers(0, keep))
+    left = {name: Layer(layer.kind, layer.shape, first[name]) for name, layer in layers.items()}
+    second = erdos_renyi(left, less)
+    assert sum(second.values()) == less
+    assert all(second[name] <= first[name] for name in layers)
+
+
+def test_more_than_there_is_cannot_be_kept() -> None:
+    with pytest.raises(ValueError, match="cannot keep 5"):
+        erdos_renyi({"n.a": Layer("linear", (2, 2), 4)}, 5)
 
 
 def test_the_network_is_the_first_part_of_the_name() -> None:

@@ -8,7 +8,8 @@ import torch
 
 from ticketlab.errors import Diverged, TicketlabError
 from ticketlab.randomness import Key
-from ticketlab.spec.ticket import Drawn, Magnitude, Random, Schedule
+from ticketlab.spec.drawing import Drawn, Schedule
+from ticketlab.spec.ticket import Magnitude, Random
 from ticketlab.tickets.mask import Mask
 from ticketlab.tickets.scoring import score
 from ticketlab.tickets.subject import Subject

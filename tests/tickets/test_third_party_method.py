@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ticketlab.randomness import Key
-from ticketlab.spec.ticket import Drawn, Schedule
+from ticketlab.spec.drawing import Drawn, Schedule
 from ticketlab.tickets.draw import draw_round
 from ticketlab.tickets.mask import Mask
 from ticketlab.tickets.scoring import score

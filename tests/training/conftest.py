@@ -22,9 +22,10 @@ from ticketlab.randomness import Key
 from ticketlab.spec.augment import DiffAugment, Flip
 from ticketlab.spec.compute import Compute
 from ticketlab.spec.model import Convnet, ModelChoice, Sngan
+from ticketlab.spec.task import GAN as GAN_TASK
 from ticketlab.spec.train import Adam, Cosine, CrossEntropy, Hinge, NonSaturating, Objective, Sgd
-from ticketlab.tickets.apply import MaskedWeights
 from ticketlab.tickets.mask import Mask
+from ticketlab.tickets.worn import Bare, Fixed
 from ticketlab.training.checkpoint import content_digest
 from ticketlab.training.loop import Course, follow
 from ticketlab.training.setup import Setup, Training
@@ -67,7 +68,7 @@ class Bench:
     rows: list[tuple[int, dict[str, float]]] = field(default_factory=list)
 
     def training(self) -> Training:
-        gan = self.objective.trains == "gan"
+        gan = self.objective.trains == GAN_TASK
         model: ModelChoice = GAN if gan else CLASSIFIER
         side = 32 if gan else 16
         networks = build(model, ImageShape(1, side, 10), Key(3).of("init"))
@@ -81,7 +82,7 @@ class Bench:
         setup = Setup(
             objective=self.objective,
             networks=networks,
-            masks=self.masks(networks) if self.masked else {},
+            worn=self.worn(networks),
             batches=Batches(images, labels, self.objective.batch, Key(3).of("data")),
             scale=lambda pixels: self.laid_out(scaling(pixels)),
             augmenters=[diffaugment(DiffAugment()) if gan else flip(Flip())],
@@ -96,12 +97,14 @@ class Bench:
     def laid_out(self, images: Tensor) -> Tensor:
         return images.contiguous(memory_format=torch.channels_last) if self.channels_last else images
 
-    def masks(self, networks: dict[str, nn.Module]) -> dict[str, MaskedWeights]:
-        found = {}
-        for name in networks:
+    def worn(self, networks: dict[str, nn.Module]) -> dict[str, Bare]:
+        if not self.masked:
+            return {name: Bare(network) for name, network in networks.items()}
+        found: dict[str, Bare] = {}
+        for name, network in networks.items():
             weights = prunable(networks, (name,), ("conv", "linear"))
             live: dict[str, Tensor] = {layer: weight.parameter for layer, weight in weights.items()}
-            found[name] = MaskedWeights(live, self.mask(live))
+            found[name] = Fixed(network, live, self.mask(live))
         return found
 
     @staticmethod

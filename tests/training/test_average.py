@@ -61,16 +61,6 @@ def test_the_average_learns_nothing_by_gradients_and_is_in_eval_mode() -> None:
     assert not any(module.training for module in average.network.modules())
 
 
-def test_restarting_forgets_what_was_seen() -> None:
-    module = network()
-    average = MovingAverage(module, 0.9)
-    for number in range(3):
-        wander(module, number)
-        average.update()
-    average.restart()
-    assert all(torch.equal(value, module.state_dict()[name]) for name, value in average.network.state_dict().items())
-
-
 def test_a_saved_average_goes_on_following() -> None:
     module, other = network(), network()
     first, second = MovingAverage(module, 0.7), MovingAverage(other, 0.7)

@@ -13,6 +13,7 @@ from ticketlab.errors import Diverged, Interrupted
 from ticketlab.metrics.accuracy import classify
 from ticketlab.randomness import Key
 from ticketlab.spec.compute import Compute
+from ticketlab.spec.task import CLASSIFIER, GAN
 from ticketlab.spec.train import Sgd
 from ticketlab.training import checkpoint
 from ticketlab.training.checkpoint import content_digest
@@ -35,7 +36,7 @@ def looking(made: Any, training: Any) -> Callable[[int], Mapping[str, float]]:
 
     def watch(number: int) -> Mapping[str, float]:
         network = training.evaluated()
-        if made.objective.trains == "classifier":
+        if made.objective.trains == CLASSIFIER:
             pixels = torch.arange(8 * 256, dtype=torch.uint8).reshape(8, 1, 16, 16)
             return classify(network, pixels, torch.arange(8), lambda images: images.float() / 255, 3)
         was_training = network.training
@@ -134,7 +135,7 @@ def test_stopping_says_where_and_how_to_go_on(bench: Callable[..., Any], tmp_pat
 def diverging(bench: Callable[..., Any], objective: str) -> Any:
     made = bench(objective, "sgd", steps=200)
     wild = Sgd(lr=10.0).model_copy(update={"lr": 1e12})
-    update = {"optimizer": wild} | ({"critic_optimizer": wild} if made.objective.trains == "gan" else {})
+    update = {"optimizer": wild} | ({"critic_optimizer": wild} if made.objective.trains == GAN else {})
     made.objective = made.objective.model_copy(update=update)
     return made
 

@@ -74,14 +74,16 @@ def descend(optimizer: SteppedOptimizer, module: nn.Linear, steps: range) -> Non
 @pytest.mark.parametrize("schedule", [Linear(), Cosine(), Milestones(at=(0.3,), factor=0.5)], ids=lambda one: one.kind)
 def test_plain_descent_moves_by_the_rate_of_each_step(schedule: RateSchedule) -> None:
     module, asked = layer(), objective(10, schedule, warmup=2)
-    optimizer = SteppedOptimizer(module, Sgd(lr=0.1, momentum=0, weight_decay=0), asked)
+    optimizer = SteppedOptimizer(dict(module.named_parameters()), Sgd(lr=0.1, momentum=0, weight_decay=0), asked)
     descend(optimizer, module, range(10))
     assert module.weight.item() == pytest.approx(1 - 0.1 * sum(factors(10, schedule, warmup=2)), abs=1e-14)
 
 
 def test_momentum_adds_up_as_it_should() -> None:
     module = layer()
-    optimizer = SteppedOptimizer(module, Sgd(lr=0.1, momentum=0.9, weight_decay=0), objective(5, Constant()))
+    optimizer = SteppedOptimizer(
+        dict(module.named_parameters()), Sgd(lr=0.1, momentum=0.9, weight_decay=0), objective(5, Constant())
+    )
     descend(optimizer, module, range(5))
     speeds = [sum(0.9**power for power in range(step + 1)) for step in range(5)]
     assert module.weight.item() == pytest.approx(1 - 0.1 * sum(speeds), abs=1e-14)
@@ -89,14 +91,18 @@ def test_momentum_adds_up_as_it_should() -> None:
 
 def test_weight_decay_is_an_l2_term_of_the_gradient() -> None:
     module = layer(2.0)
-    optimizer = SteppedOptimizer(module, Sgd(lr=0.1, momentum=0, weight_decay=0.5), objective(1, Constant()))
+    optimizer = SteppedOptimizer(
+        dict(module.named_parameters()), Sgd(lr=0.1, momentum=0, weight_decay=0.5), objective(1, Constant())
+    )
     descend(optimizer, module, range(1))
     assert module.weight.item() == pytest.approx(2 - 0.1 * (1 + 0.5 * 2), abs=1e-15)
 
 
 def test_adam_moves_by_the_whole_rate_where_the_slope_is_constant() -> None:
     module = layer()
-    optimizer = SteppedOptimizer(module, Adam(lr=0.01, beta1=0.5, beta2=0.9), objective(20, Constant()))
+    optimizer = SteppedOptimizer(
+        dict(module.named_parameters()), Adam(lr=0.01, beta1=0.5, beta2=0.9), objective(20, Constant())
+    )
     descend(optimizer, module, range(20))
     assert module.weight.item() == pytest.approx(1 - 20 * 0.01, abs=1e-6)
 
@@ -122,12 +128,12 @@ def test_moments_that_were_saved_go_on_as_if_never_taken_out(options: Any) -> No
 
     asked = objective(6, Cosine())
     straight = net()
-    train(straight, SteppedOptimizer(straight, options, asked), range(6))
+    train(straight, SteppedOptimizer(dict(straight.named_parameters()), options, asked), range(6))
     first, second = net(), net()
-    before = SteppedOptimizer(first, options, asked)
+    before = SteppedOptimizer(dict(first.named_parameters()), options, asked)
     train(first, before, range(3))
     second.load_state_dict(first.state_dict())
-    after = SteppedOptimizer(second, options, asked)
+    after = SteppedOptimizer(dict(second.named_parameters()), options, asked)
     after.load({name: value.clone(memory_format=torch.contiguous_format) for name, value in before.state().items()})
     assert after.state().keys() == before.state().keys()
     train(second, after, range(3, 6))
@@ -138,4 +144,4 @@ def test_moments_that_were_saved_go_on_as_if_never_taken_out(options: Any) -> No
 
 def test_an_optimiser_that_has_not_stepped_has_no_state() -> None:
     module = layer()
-    assert SteppedOptimizer(module, Adam(), objective(1, Constant())).state() == {}
+    assert SteppedOptimizer(dict(module.named_parameters()), Adam(), objective(1, Constant())).state() == {}

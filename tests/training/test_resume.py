@@ -32,7 +32,7 @@ def test_stopping_and_going_on_in_fresh_objects_is_exact(
     made = bench(objective, optimizer)
     made.stopped(tmp_path, until)
     _, about = checkpoint.read(tmp_path / "checkpoint.safetensors")
-    assert about == {"step": until}
+    assert about == {"step": until, "device": "cpu"}
     resumed = made.training()
     made.follow(resumed, tmp_path)
     assert digests(resumed) == undisturbed(made)
@@ -142,3 +142,15 @@ def test_the_global_generator_does_not_reach_a_training(
         other = made.training()
         made.follow(other, tmp_path / "other")
     assert digests(other) == expected
+
+
+def test_a_checkpoint_of_another_kind_of_device_is_not_mixed_in(
+    bench: Callable[..., Any], undisturbed: Digests, tmp_path: Path
+) -> None:
+    made = bench()
+    made.stopped(tmp_path, until=2, device="cuda")
+    training = made.training()
+    made.rows.clear()
+    made.follow(training, tmp_path)
+    assert made.rows[0][0] == 1, "the training started over"
+    assert digests(training) == undisturbed(made)

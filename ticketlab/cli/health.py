@@ -44,12 +44,14 @@ def doctor() -> None:
 
 
 def reconcile() -> None:
-    """Mark runs that a crash left running as killed, and deliver rows that wait."""
+    """Mark runs that a crash left running as killed, and deliver rows that wait; exit code 1 if some still wait."""
+    from ticketlab.errors import TrackingError
     from ticketlab.run.project import Project
     from ticketlab.tracking.courier import reconcile as reconcile_runs
 
     delivery = reconcile_runs(Project.around(Path.cwd()).root)
-    print(
-        f"delivered {delivery.delivered} rows, {delivery.pending} waiting"
-        + (f": {delivery.problem}" if delivery.problem else "")
-    )
+    for name in delivery.ended:
+        print(f"ended: {name} (its process is gone)")
+    print(f"delivered {delivery.delivered} rows, {delivery.pending} waiting")
+    if delivery.problem:
+        raise TrackingError(delivery.problem, mend="nothing is lost; `ticketlab reconcile` again when that is mended")

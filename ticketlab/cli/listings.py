@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ticketlab.cli.arguments import Json
+
+if TYPE_CHECKING:
+    from ticketlab.spec.positions import Path as SpecPath
 
 
 def register(app: typer.Typer) -> None:
@@ -21,16 +24,12 @@ def register(app: typer.Typer) -> None:
 
 def methods(as_json: Json = False) -> None:
     """Ways of drawing a ticket."""
-    from ticketlab.spec.spec import Spec
-
-    _show(_members(Spec, "ticket", "method"), as_json)
+    _show(_members(("ticket",)), as_json)
 
 
 def models(as_json: Json = False) -> None:
     """Networks that can be pruned."""
-    from ticketlab.spec.spec import Spec
-
-    _show(_members(Spec, "model", "kind"), as_json)
+    _show(_members(("model",)), as_json)
 
 
 def datasets(as_json: Json = False) -> None:
@@ -53,21 +52,21 @@ def datasets(as_json: Json = False) -> None:
 
 def schema(out: Annotated[Path | None, typer.Argument(help="Write it there instead of printing it.")] = None) -> None:
     """The JSON Schema of specs, for editors."""
-    from ticketlab.files import write_atomically
-    from ticketlab.spec.schema import json_schema
+    from ticketlab.spec.schema import schema_text, write_schema
 
-    text = json.dumps(json_schema(), indent=2) + "\n"
     if out is None:
-        print(text, end="")
+        print(schema_text(), end="")
     else:
-        write_atomically(out, text.encode())
+        write_schema(out)
 
 
-def _members(section: Any, field: str, tag: str) -> list[tuple[str, str, str]]:
-    """Name, what it is, and source of every member of the family that a field of a section takes."""
-    annotation = section.model_fields[field].annotation
-    members = get_args(annotation) or (annotation,)
-    return [(member.model_fields[tag].default, member.about, member.source) for member in members]
+def _members(path: SpecPath) -> list[tuple[str, str, str]]:
+    """Name, what it is, and source of every member of the family that stands at a path of the spec."""
+    from ticketlab.spec.language import place_at, tag_of
+
+    place = place_at(path, {})
+    assert place is not None, f"the spec has no {path}"
+    return [(tag_of(member)[1], member.about, member.source) for member in place.sections]  # type: ignore[index,attr-defined]
 
 
 def _show(rows: list[tuple[str, str, str]], as_json: bool) -> None:

@@ -79,11 +79,6 @@ class Scaling:
         unit = images.to(torch.float32).div_(255)
         return unit.mul_(_channels(self.gain, images.device)).add_(_channels(self.offset, images.device))
 
-    def to_unit(self, scaled: Tensor) -> Tensor:
-        """Scaled images back in [0, 1], what lies outside cut off."""
-        gain, offset = _channels(self.gain, scaled.device), _channels(self.offset, scaled.device)
-        return ((scaled - offset) / gain).clamp(0, 1)
-
 
 @cache
 def _channels(values: tuple[float, ...], device: torch.device) -> Tensor:

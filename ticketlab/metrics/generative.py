@@ -18,7 +18,7 @@ from ticketlab.randomness import Key
 
 if TYPE_CHECKING:
     from ticketlab.metrics.extractors import FeatureExtractor
-    from ticketlab.spec.evaluate import Measure
+    from ticketlab.spec.task import Measure
 
 REAL_SAMPLE = Key(0).of("metrics", "prdc", "real")
 """One draw for all runs: every cell of a matrix is compared with the same real images."""

@@ -25,26 +25,6 @@ def kernel_distance(real: ArrayLike, generated: ArrayLike) -> float:
     return _within(x) + _within(y) - 2 * _kernel_sum(x, y) / (len(x) * len(y))
 
 
-def kernel_distance_of_subsets(
-    real: ArrayLike, generated: ArrayLike, subsets: int = 100, size: int = 1000, seed: int = 2020
-) -> tuple[float, float]:
-    """Mean and population standard deviation of `kernel_distance` over random subsets, as the literature reports it.
-
-    Subsets are drawn without replacement, first of `real`, then of `generated`, from numpy's RandomState(seed): the
-    protocol and the draws of torch-fidelity. DataError if a set has fewer than `size` vectors.
-    """
-    x, y = _features(real), _features(generated)
-    if min(len(x), len(y)) < size:
-        raise DataError(f"subsets of {size} cannot be drawn from {len(x)} real and {len(y)} generated feature vectors")
-    draws = np.random.RandomState(seed)
-    values = []
-    for _ in range(subsets):
-        some_x = x[draws.choice(len(x), size, replace=False)]
-        some_y = y[draws.choice(len(y), size, replace=False)]
-        values.append(kernel_distance(some_x, some_y))
-    return float(np.mean(values)), float(np.std(values))
-
-
 def _features(features: ArrayLike) -> NDArray[np.float64]:
     rows = np.asarray(features, dtype=np.float64)
     if rows.ndim != 2 or len(rows) < 2:

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ticketlab.plan.steps import Control, Draw, Evaluate, Images, Measurement, Statistics, Step, Subset, Train
-from ticketlab.spec.compute import Compute
-from ticketlab.spec.evaluate import GENERATIVE, LabClassifier
+from ticketlab.plan.measuring import Measuring
+from ticketlab.plan.steps import Control, Draw, Evaluate, Images, Step, Subset, Train
+from ticketlab.spec.drawing import Drawn, Evolving, RewindTo, StructureChoice
 from ticketlab.spec.spec import Spec
-from ticketlab.spec.ticket import Arm, Drawn, RewindTo
-from ticketlab.spec.train import Adam, Cosine, CrossEntropy
-
-EXTRACTOR_SEED = 0
-"""Every run measures through the same extractor, whatever its own seed."""
+from ticketlab.spec.ticket import Arm
 
 
 @dataclass(frozen=True)
@@ -60,34 +56,54 @@ class CellPlanner:
     def _arm(self, arm: Arm) -> ArmPlan:
         if arm == "dense":
             return ArmPlan(arm, (), self._trained(self._training("train, dense", None, self.spec.train.steps), None, 0))
+        if isinstance(self.spec.ticket, Evolving):
+            return self._evolved(arm, self.spec.ticket)
         rounds, mask = self._trunk()
-        count = len(rounds)
-        if arm in ("random", "shuffled"):
-            mask = Control(seed=self.spec.seed, control=arm, inputs={"mask": mask})
-        initial = "fresh" if arm == "fresh_weights" else "init"
         before = rounds[-1].train if rounds else None
-        label = f"train, {arm.replace('_', ' ')}"
         train = self._training(
-            label, mask, self.spec.train.steps, before=before, first=self._first(rounds), initial=initial
+            f"train, {arm.replace('_', ' ')}",
+            self._mask_of(arm, mask),
+            self.spec.train.steps,
+            before=before,
+            first=self._first(rounds),
+            initial=_initial(arm),
         )
-        return ArmPlan(arm, rounds, self._trained(train, mask, count))
+        return ArmPlan(arm, rounds, self._trained(train, train.inputs["mask"], len(rounds)))
+
+    def _evolved(self, arm: Arm, ticket: Evolving) -> ArmPlan:
+        """The training that makes the mask; a control wears that mask from its first step on."""
+        search = self._training(f"train, {ticket.name}", None, self.spec.train.steps, evolving=ticket)
+        if arm == "ticket":
+            return ArmPlan(arm, (), self._trained(search, search, 0))
+        steps = self.spec.train.steps if ticket.weights_learn else 0
+        label = f"train, {arm.replace('_', ' ')}" if steps else f"{arm.replace('_', ' ')}, untrained"
+        train = self._training(label, self._mask_of(arm, search), steps, initial=_initial(arm))
+        return ArmPlan(arm, (), self._trained(train, train.inputs["mask"], 0))
+
+    def _mask_of(self, arm: Arm, mask: Step) -> Step:
+        if arm in ("random", "shuffled"):
+            ticket = self.spec.ticket
+            structure: StructureChoice = ticket.structure if isinstance(ticket, Drawn) else "weights"
+            return Control(seed=self.spec.seed, control=arm, structure=structure, inputs={"mask": mask})
+        return mask
 
     def _trunk(self) -> tuple[tuple[Trained, ...], Step]:
         ticket = self.spec.ticket
         assert isinstance(ticket, Drawn)
+        if not ticket.round_steps:
+            return (), self._draw(ticket, (1, ticket.schedule.rounds), None, None)
         rounds: list[Trained] = []
         mask: Step | None = None
         for number in range(1, ticket.schedule.rounds + 1):
-            if ticket.round_steps:
-                before = rounds[-1].train if rounds else None
-                label = f"round {number}: train before pruning"
-                train = self._training(label, mask, ticket.round_steps, before=before, first=self._first(rounds))
-                rounds.append(self._trained(train, mask, number - 1))
-            mask = self._draw(ticket, number, rounds[-1].train if rounds else None, mask)
+            before = rounds[-1].train if rounds else None
+            label = f"round {number}: train before pruning"
+            train = self._training(label, mask, ticket.round_steps, before=before, first=self._first(rounds))
+            rounds.append(self._trained(train, mask, number - 1))
+            mask = self._draw(ticket, (number, number), train, mask)
         assert mask is not None
         return tuple(rounds), mask
 
-    def _draw(self, ticket: Drawn, number: int, weights: Train | None, mask: Step | None) -> Draw:
+    def _draw(self, ticket: Drawn, rounds: tuple[int, int], weights: Train | None, mask: Step | None) -> Draw:
         inputs: dict[str, Step] = {}
         if weights is not None:
             inputs["weights"] = weights
@@ -100,8 +116,9 @@ class CellPlanner:
             seed=self.spec.seed,
             images=self.images,
             model=self.spec.model,
-            ticket=_known_in_round(ticket, number),
-            round=number,
+            ticket=_known_in_round(ticket, rounds[1]),
+            first=rounds[0],
+            round=rounds[1],
             compute=self.spec.compute,
             objective=self.spec.train if batches else None,
             inputs=inputs,
@@ -120,6 +137,7 @@ class CellPlanner:
         before: Train | None = None,
         first: Train | None = None,
         initial: str = "init",
+        evolving: Evolving | None = None,
     ) -> Train:
         """A training from where the ticket's `rewind` says: initial values, an early step of the first, the last weights."""
         rewind = self.spec.ticket.rewind if isinstance(self.spec.ticket, Drawn) else "init"
@@ -136,9 +154,9 @@ class CellPlanner:
                 keep = rewind.step
             elif initial == "init":
                 begin, inputs["start"] = rewind.step, first
-        watch = self._measurement() if self.spec.evaluate.every is not None else None
+        watch = self._measuring().measurement() if self.spec.evaluate.every is not None else None
         if watch is not None:
-            inputs.update(self._references())
+            inputs.update(self._measuring().references())
         return Train(
             seed=self.spec.seed,
             images=self.images,
@@ -148,6 +166,7 @@ class CellPlanner:
             initial=initial,
             begin=begin,
             keep=keep,
+            evolving=evolving,
             watch=watch,
             watch_every=self.spec.evaluate.every,
             label=label,
@@ -159,63 +178,15 @@ class CellPlanner:
             seed=self.spec.seed,
             images=self.images,
             model=self.spec.model,
-            measurement=self._measurement(),
+            measurement=self._measuring().measurement(),
             after=train.objective.steps,
             compute=self.spec.compute,
-            inputs={"weights": train, **self._references()},
+            inputs={"weights": train, **self._measuring().references()},
         )
         return Trained(train, evaluate, mask, number)
 
-    def _measurement(self) -> Measurement:
-        evaluate = self.spec.evaluate
-        assert evaluate.metrics is not None
-        assert evaluate.split is not None
-        generative = bool(GENERATIVE & set(evaluate.metrics))
-        return Measurement(
-            metrics=evaluate.metrics,
-            samples=evaluate.samples if generative else 0,
-            neighbours=evaluate.neighbours,
-            split=evaluate.split,
-            extractor=evaluate.extractor if generative else None,
-        )
-
-    def _references(self) -> dict[str, Step]:
-        measurement = self._measurement()
-        if measurement.extractor is None:
-            return {}
-        extractor: dict[str, Step] = {}
-        if isinstance(measurement.extractor, LabClassifier):
-            extractor = {"extractor": self._extractor(measurement.extractor)}
-        statistics = Statistics(
-            images=self.images,
-            split=measurement.split,
-            extractor=measurement.extractor,
-            features=measurement.samples if {"kernel", "prdc"} & set(measurement.metrics) else 0,
-            compute=self._plain_compute(),
-            inputs=extractor,
-        )
-        return {"statistics": statistics, **extractor}
-
-    def _extractor(self, options: LabClassifier) -> Train:
-        images = Images(**{**vars(self.images), "scaling": "standard"})
-        objective = CrossEntropy(
-            steps=options.steps,
-            batch=128,
-            optimizer=Adam(lr=1e-3, beta1=0.9, beta2=0.999),
-            rate_schedule=Cosine(),
-        )
-        return Train(
-            seed=EXTRACTOR_SEED,
-            images=images,
-            model=options.model,
-            objective=objective,
-            compute=self._plain_compute(),
-            label="train the feature extractor",
-        )
-
-    def _plain_compute(self) -> Compute:
-        """How every run of a matrix makes its extractor and statistics, so that all are measured on the same ones."""
-        return Compute(device=self.spec.compute.device, threads=self.spec.compute.threads)
+    def _measuring(self) -> Measuring:
+        return Measuring(self.spec, self.images)
 
     def _subset(self) -> Subset:
         return Subset(
@@ -225,6 +196,11 @@ class CellPlanner:
             rule=self.spec.data.subset,
             seed=self.spec.seed,
         )
+
+
+def _initial(arm: Arm) -> str:
+    """Whose initial weights an arm starts from: the ticket's own, or others."""
+    return "fresh" if arm == "fresh_weights" else "init"
 
 
 def _known_in_round(ticket: Drawn, number: int) -> Drawn:

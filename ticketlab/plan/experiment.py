@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ticketlab.datasets.manifest import read_manifest
+from ticketlab.datasets.subset import count_of
 from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.plan.cell import ArmPlan, CellPlanner
 from ticketlab.plan.steps import Images, Step
@@ -98,14 +98,5 @@ def plan_cell(cell: Cell, home: Callable[[str], Path]) -> CellPlan:
         fit=spec.data.fit,
         scaling=spec.data.scaling,
     )
-    planner = CellPlanner(spec, images, total, kept_images(spec, total))
+    planner = CellPlanner(spec, images, total, count_of(spec.data.ratio, spec.data.count, total))
     return CellPlan(cell.name, dict(cell.labels), spec, planner.arms())
-
-
-def kept_images(spec: Spec, total: int) -> int:
-    """How many training images a spec keeps of `total`: int(total * ratio) exactly, `count`, or all."""
-    if spec.data.count is not None:
-        return spec.data.count
-    if spec.data.ratio is not None:
-        return int(total * Fraction(str(spec.data.ratio)))
-    return total

@@ -14,10 +14,9 @@ from pydantic import BaseModel
 from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.plan.sources import source_digest
 from ticketlab.spec.compute import Compute
-from ticketlab.spec.evaluate import Extractor, Measure
+from ticketlab.spec.evaluate import Extractor
 from ticketlab.spec.section import Choice
-
-SplitName = Literal["train", "test"]
+from ticketlab.spec.task import Measure, Scaling, Split
 
 STEP_FORMAT = 1
 """Version of what steps write; raised when the layout of a step's outputs changes."""
@@ -33,17 +32,21 @@ class Images:
     classes: int
     size: int
     fit: Literal["resize", "pad"]
-    scaling: Literal["symmetric", "standard", "unit"]
+    scaling: Scaling
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What is measured on a trained network: metric names, samples, k of the neighbour metrics, real split, extractor."""
+    """What is measured on a trained network: metric names, samples, k of the neighbour metrics, real split, extractor.
 
+    `made_by` names the function that makes the measurer; samples are 0 and the extractor None where none are used.
+    """
+
+    made_by: str
     metrics: tuple[Measure, ...]
     samples: int
     neighbours: int
-    split: SplitName
+    split: Split
     extractor: Extractor | None
 
 
@@ -149,6 +152,7 @@ def _made_by(value: Any) -> Iterator[str]:
         for name in type(value).model_fields:
             yield from _made_by(getattr(value, name))
     elif isinstance(value, Measurement):
+        yield value.made_by
         yield from _made_by(value.extractor)
     elif isinstance(value, tuple):
         for part in value:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ticketlab.plan.step import Images, Measurement, SplitName, Step
+from ticketlab.plan.step import Images, Measurement, Step
 from ticketlab.spec.compute import Compute
+from ticketlab.spec.drawing import Drawn, Evolving, StructureChoice
 from ticketlab.spec.evaluate import Extractor
 from ticketlab.spec.model import ModelChoice
-from ticketlab.spec.ticket import Drawn
+from ticketlab.spec.task import Split
 from ticketlab.spec.train import Objective
 
 __all__ = ["Control", "Draw", "Evaluate", "Images", "Measurement", "Statistics", "Step", "Subset", "Train"]
@@ -35,10 +36,11 @@ class Subset(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class Train(Step):
-    """A training from given weights under a mask.
+    """A training from given weights, under a given mask or one that it makes itself (`evolving`).
 
     Inputs: `subset` (absent: all images), `mask` (absent: dense), `start` (absent: initial weights), and
-    `statistics` and `extractor` where a generative curve is asked for. Writes weights, the moving average, buffers.
+    `statistics` and `extractor` where a generative curve is asked for. Writes weights, the moving average, buffers,
+    and the ticket where the mask is its own.
     """
 
     performed_by: ClassVar[str] = "ticketlab.run.steps.train:perform"
@@ -51,6 +53,7 @@ class Train(Step):
     initial: str = "init"
     begin: int = 0
     keep: int | None = None
+    evolving: Evolving | None = None
     watch: Measurement | None = None
     watch_every: int | None = None
     label: str = field(default="train", compare=False)
@@ -69,9 +72,10 @@ class Train(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class Draw(Step):
-    """One round of drawing: scores, then the mask they keep. Inputs: `weights` (a training), `mask` (last round's).
+    """Rounds `first` to `round` of drawing: scores, then the mask they keep. Inputs: `weights` (a training), `mask`.
 
-    A method that needs batches is given the `objective` and, of limited data, the `subset` as well.
+    Rounds with no training between them are one step. A method that needs batches is given the `objective` and, of
+    limited data, the `subset` as well.
     """
 
     performed_by: ClassVar[str] = "ticketlab.run.steps.draw:perform"
@@ -80,6 +84,7 @@ class Draw(Step):
     images: Images
     model: ModelChoice
     ticket: Drawn
+    first: int
     round: int
     compute: Compute
     objective: Objective | None = None
@@ -87,17 +92,18 @@ class Draw(Step):
     @property
     def title(self) -> str:
         """A few words for people."""
-        return f"draw, round {self.round}"
+        return f"draw, round {self.round}" if self.first == self.round else f"draw, {self.round} rounds"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Control(Step):
-    """A mask that a ticket is compared with. Input: `mask`."""
+    """A mask that a ticket is compared with, in the ticket's structure. Input: `mask`."""
 
     performed_by: ClassVar[str] = "ticketlab.run.steps.control:perform"
     kind: ClassVar[str] = "control"
     seed: int
     control: str
+    structure: StructureChoice = "weights"
 
     @property
     def title(self) -> str:
@@ -112,7 +118,7 @@ class Statistics(Step):
     performed_by: ClassVar[str] = "ticketlab.run.steps.statistics:perform"
     kind: ClassVar[str] = "statistics"
     images: Images
-    split: SplitName
+    split: Split
     extractor: Extractor
     features: int
     compute: Compute

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ticketlab.errors import EnvironmentProblem
+from ticketlab.models.subsample import subsample_first
 
 if TYPE_CHECKING:
     from ticketlab.spec.compute import Compute
@@ -27,6 +28,8 @@ class Device:
     def place(self, network: nn.Module) -> nn.Module:
         """The network on the device, in the memory format asked for."""
         network.to(self.torch)
+        if self.torch.type == "cpu":
+            subsample_first(network)
         if self.compute.memory_format == "channels_last":
             network.to(memory_format=torch.channels_last)
         return network

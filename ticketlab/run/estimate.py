@@ -16,7 +16,6 @@ from ticketlab.plan.steps import Images, Train
 from ticketlab.randomness import Key
 from ticketlab.run.experiment import Experiment
 from ticketlab.spec.model import ModelChoice
-from ticketlab.spec.train import Adversarial
 
 BYTES = 4
 PROBE_CHANNELS = 64
@@ -79,15 +78,10 @@ def estimate(experiment: Experiment) -> Estimate:
 def training_multiply_adds(step: Train) -> int:
     """Multiply-adds of a training: a backward pass counts as two forwards."""
     networks = _cost_of(step.model, step.images)
-    length = step.objective.steps - step.begin
-    if isinstance(step.objective, Adversarial):
-        generator, critic = networks["generator"].multiply_adds, networks["critic"].multiply_adds
-        batch, generated = step.objective.batch, step.objective.generator_batch
-        return length * (
-            step.objective.n_critic * batch * (generator + 6 * critic) + 3 * generated * (generator + critic)
-        )
-    batch = int(getattr(step.objective, "batch", 1))
-    return length * batch * 3 * sum(network.multiply_adds for network in networks.values())
+    worked = step.objective.forwards(tuple(networks))
+    return (step.objective.steps - step.begin) * sum(
+        images * networks[name].multiply_adds for name, images in worked.items()
+    )
 
 
 def convolution_speed() -> float:
@@ -113,4 +107,5 @@ def _trainings(experiment: Experiment) -> Iterator[Train]:
 
 def _cost_of(model: ModelChoice, images: Images) -> dict[str, NetworkCost]:
     shape = ImageShape(images.channels, images.size, images.classes)
-    return cost(build(model, shape, Key(0)), shape)
+    with torch.device("meta"):
+        return cost(build(model, shape, Key(0)), shape)

@@ -6,17 +6,18 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from ticketlab.errors import CorruptFile, Interrupted, StepFailed
 from ticketlab.files import write_atomically
 from ticketlab.ledger import capture
+from ticketlab.made import made
 from ticketlab.plan.steps import Step, Train
 from ticketlab.run.device import arrange
 from ticketlab.run.events import Listener, Notice, Progress, StepFinished, StepStarted
 from ticketlab.run.journal import Journal
+from ticketlab.run.not_written import remedy
 from ticketlab.run.store import Result, Store
 from ticketlab.run.workplace import Workplace
 from ticketlab.spec.compute import Compute
@@ -35,8 +36,15 @@ class Executor:
         """The result of a step whose inputs are finished, performing it if need be.
 
         A finished step with a damaged file is thrown away, with a notice, and done again. Another process that does
-        the same step is waited for. Raises `Interrupted` when asked to stop meanwhile.
+        the same step is waited for. Raises `Interrupted` when asked to stop meanwhile, and `StepFailed` when a file
+        cannot be read or written.
         """
+        try:
+            return self._ensured(step, cell, position, total)
+        except OSError as failure:
+            raise self._failed(step, failure) from failure
+
+    def _ensured(self, step: Step, cell: str, position: int, total: int) -> Result:
         with self.store.working(step, self._wait) as work:
             if self.store.has(step):
                 try:
@@ -71,7 +79,7 @@ class Executor:
 
         inputs = {role: self.store.result(needed).folder for role, needed in step.inputs.items()}
         try:
-            _performer(step)(step, Workplace(self.home, inputs, work, out, log, self.stopping))
+            made(step.performed_by)(step, Workplace(self.home, inputs, work, out, log, self.stopping))
         except (RuntimeError, MemoryError, OSError) as failure:
             raise self._failed(step, failure) from failure
         finally:
@@ -86,11 +94,15 @@ class Executor:
     def _failed(self, step: Step, failure: Exception) -> StepFailed:
         """The failure as one line for the user, with the whole story in a file."""
         story = self.store.root / "failures" / f"{step.digest}.txt"
-        write_atomically(story, "".join(traceback.format_exception(failure)).encode())
         lines = str(failure).strip().splitlines() or [type(failure).__name__]
-        return StepFailed(
-            f"`{step.title}` failed: {lines[0]}", where=type(failure).__name__, mend=f"the whole story is in {story}"
-        )
+        mend = f"the whole story is in {story}"
+        try:
+            write_atomically(story, "".join(traceback.format_exception(failure)).encode())
+        except OSError:
+            mend = f"nothing can be written to {self.store.root}"
+        if remedy(failure):
+            mend = f"{remedy(failure)}; the same command goes on from here"
+        return StepFailed(f"`{step.title}` failed: {lines[0]}", where=type(failure).__name__, mend=mend)
 
 
 def _surroundings(device: str) -> dict[str, Any]:
@@ -101,9 +113,3 @@ def _surroundings(device: str) -> dict[str, Any]:
         "machine": capture.machine(device),
         "packages": capture.packages(),
     }
-
-
-def _performer(step: Step) -> Callable[[Step, Workplace], None]:
-    module, _, name = step.performed_by.partition(":")
-    performer: Callable[[Step, Workplace], None] = getattr(import_module(module), name)
-    return performer

@@ -13,12 +13,16 @@ from ticketlab.errors import Interrupted, SpecError, TicketlabError
 from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.plan.experiment import ArmAddress, Plan, plan
 from ticketlab.plan.steps import Step
+from ticketlab.run.claims import held
+from ticketlab.run.crew import Alone, Crew, Engage
 from ticketlab.run.events import Listener, Notice
+from ticketlab.run.not_written import not_written
 from ticketlab.run.project import Project
 from ticketlab.run.published import ArmResult, begin_afresh, close, is_closed, is_published, record_path, reopen
 from ticketlab.run.store import Store
+from ticketlab.run.tracked import is_told
 from ticketlab.spec.catalog import DatasetFacts, facts
-from ticketlab.spec.explain import Impossible
+from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.loading import LoadedSpec, load
 from ticketlab.spec.resolve import resolve
 from ticketlab.spec.smoke import smoke
@@ -105,19 +109,19 @@ class Failure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run found: results by arm, failures, the folder they lie in, and whether all of it was there already."""
+    """What a run found: results by arm, failures, and the folder they lie in."""
 
     results: Sequence[ArmResult]
     failures: Sequence[Failure]
     folder: Path
-    nothing_to_do: bool = False
 
 
 def is_done(experiment: Experiment) -> bool:
     """Whether a run was closed and what it published is still there; quick, and torch-free."""
     plan, project, store = experiment.plan, experiment.project, experiment.store
-    published = all(is_published(plan, address, project, store) for address in plan.arms())
-    return published and is_closed(plan, project)
+    if not all(is_published(plan, address, project, store) for address in plan.arms()):
+        return False
+    return is_closed(plan, project) and (project.smoke or all(is_told(plan, one, project) for one in plan.arms()))
 
 
 def run(
@@ -126,76 +130,56 @@ def run(
     *,
     fresh: bool = False,
     stopping: Callable[[], bool] = lambda: False,
+    engage: Engage = Alone,
 ) -> Outcome:
     """Do what is not done, publish and record it; an arm that fails does not stop the others.
 
-    `fresh` forgets the results of this experiment's steps first, shared ones too. Raises `Interrupted` when asked to
-    stop, and `DataError` when the dataset is neither there nor to be had from DVC.
+    `fresh` forgets the results of this experiment's steps first, shared ones too; `engage` says who performs them. Raises `Interrupted` when asked to
+    stop, `DataError` when the dataset is neither there nor to be had from DVC, and `EnvironmentProblem` when the
+    project cannot be written.
     """
+    with held(experiment.plan, experiment.store, listener, stopping):
+        if fresh:
+            forget(experiment)
+        fetch_data(experiment, listener)
+        return _run(experiment, listener, engage(experiment, listener, stopping))
+
+
+def _run(experiment: Experiment, listener: Listener, crew: Crew) -> Outcome:
     from ticketlab.run.publish import arm_result, publish_arm, publish_overview
     from ticketlab.run.record import Record
 
     plan, project, store = experiment.plan, experiment.project, experiment.store
-    if fresh:
-        forget(experiment)
-    fetch_data(experiment, listener)
     reopen(plan, project)
     record = None if project.smoke else Record(plan, experiment.loaded.spec.name, project, store, listener)
     results: list[ArmResult] = []
     failures: list[Failure] = []
-    perform = _Performing(experiment, listener, stopping)
     for address in plan.arms():
-        recorded = record is None or record_path(address, project).is_file()
+        recorded = record is None or (record_path(address, project).is_file() and is_told(plan, address, project))
         if record and not recorded:
             record.begin(address)
         try:
-            perform.arm(address)
+            crew.arm(address)
+            results.append(arm_result(address, store))
+            folder = publish_arm(plan, address, results[-1], project)
+            if record and not recorded:
+                record.finish(address, results[-1], folder)
         except Interrupted:
             if record and not recorded:
                 record.interrupt(address)
             raise
-        except TicketlabError as error:
-            failures.append(Failure(address.name, error))
+        except (TicketlabError, OSError) as error:
+            # One that is done but could not be published or recorded is both a result and a failure.
+            failure = not_written(error) if isinstance(error, OSError) else error
+            failures.append(Failure(address.name, failure))
             if record and not recorded:
-                record.fail(address, error)
-            continue
-        results.append(arm_result(address, store))
-        folder = publish_arm(plan, address, results[-1], project)
-        if record and not recorded:
-            record.finish(address, results[-1], folder)
+                record.fail(address, failure)
     folder = project.runs / plan.name
     publish_overview(plan, results, project, store)
-    if record:
-        record.close(folder, bool(failures), plan.name != experiment.loaded.spec.name)
-    if not failures:
+    versioned = record is None or record.close(folder, bool(failures), plan.name != experiment.loaded.spec.name)
+    if versioned and not failures:
         close(plan, project)
     return Outcome(results, failures, folder)
-
-
-class _Performing:
-    """Performs the steps of arms, counting those that were not in the store when it began."""
-
-    def __init__(self, experiment: Experiment, listener: Listener, stopping: Callable[[], bool]) -> None:
-        from ticketlab.run.execute import Executor
-
-        self._executor = Executor(experiment.project.home, experiment.store, listener, stopping)
-        pending = experiment.pending()
-        self._total = len(pending)
-        self._position = {step.digest: number for number, (_, step) in enumerate(pending, 1)}
-        self._failed: dict[str, TicketlabError] = {}
-
-    def arm(self, address: ArmAddress) -> None:
-        """Every step of an arm; one that failed for an earlier arm is not tried again."""
-        for step in address.plan.steps():
-            if step.digest in self._failed:
-                raise self._failed[step.digest]
-            try:
-                self._executor.ensure(step, address.name, self._position.get(step.digest, 0), self._total)
-            except Interrupted:
-                raise
-            except TicketlabError as error:
-                self._failed[step.digest] = error
-                raise
 
 
 def prepare_statistics(experiment: Experiment, listener: Listener = lambda event: None) -> Path:
@@ -205,12 +189,13 @@ def prepare_statistics(experiment: Experiment, listener: Listener = lambda event
 
     fetch_data(experiment, listener)
     executor = Executor(experiment.project.home, experiment.store, listener, lambda: False)
-    for address, step in experiment.plan.steps():
-        if step.kind == "statistics":
-            for needed in step.lineage():
-                executor.ensure(needed, address.name)
     folder = experiment.project.runs / experiment.plan.name
-    publish_statistics(experiment.plan, folder, experiment.store)
+    with held(experiment.plan, experiment.store, listener):
+        for address, step in experiment.plan.steps():
+            if step.kind == "statistics":
+                for needed in step.lineage():
+                    executor.ensure(needed, address.name)
+        publish_statistics(experiment.plan, folder, experiment.store)
     return folder / "statistics"
 
 

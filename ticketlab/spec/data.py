@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from ticketlab.spec.section import Section, Share
+from ticketlab.spec.task import Scaling
 
 
 class Data(Section):
@@ -35,7 +36,7 @@ class Data(Section):
     fit: Literal["resize", "pad"] = Field(
         default="resize", description="How images reach `size`: bilinear resizing, or a black border (only to grow)."
     )
-    scaling: Literal["symmetric", "standard", "unit"] | None = Field(
+    scaling: Scaling | None = Field(
         default=None,
         description="Pixel range: symmetric [-1, 1], standard (zero mean and unit variance per channel), unit [0, 1]; "
         "null is symmetric for GANs and standard for classifiers.",

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from ticketlab.spec.model import Convnet, Model
+from ticketlab.spec.impossible import Impossible
+from ticketlab.spec.model import Model
 from ticketlab.spec.section import Choice, Section, family
+from ticketlab.spec.task import CLASSIFIER, Measure, Split
 
-Measure = Literal["accuracy", "loss", "frechet", "kernel", "prdc"]
-
-GENERATIVE: frozenset[str] = frozenset({"frechet", "kernel", "prdc"})
-"""Metrics that compare generated with real images; the others score a classifier on labelled images."""
+if TYPE_CHECKING:
+    from ticketlab.spec.positions import Path
+    from ticketlab.spec.spec import Spec
 
 
 class LabClassifier(Choice):
@@ -22,10 +23,23 @@ class LabClassifier(Choice):
     about: ClassVar[str] = "penultimate layer of a small classifier trained by the lab on the full training split"
 
     kind: Literal["lab_classifier"] = Field(default="lab_classifier", description="A classifier trained by the lab.")
-    model: Model = Field(default=Convnet(), description="The classifier that is trained.")
+    model: Model = Field(
+        default={"kind": "convnet"},  # type: ignore[assignment]
+        description="The classifier that is trained.",
+    )
     steps: int = Field(
         default=1000, ge=1, le=1_000_000, description="Training steps of the classifier (batches of 128)."
     )
+
+    def settled(self, spec: Spec, at: Path) -> Self:
+        """Refuses a model that is no classifier."""
+        if self.model.trains != CLASSIFIER:
+            raise Impossible((*at, "model"), f"`{self.model.name}` is no classifier", mend="kind: convnet")
+        return self.model_copy(update={"model": self.model.settled(spec, (*at, "model"))})
+
+    def tiny(self) -> Self:
+        """Trained for two steps."""
+        return self.model_copy(update={"steps": 2})
 
 
 class RandomConv(Choice):
@@ -64,11 +78,12 @@ class Evaluate(Section):
     every: int | None = Field(
         default=None, ge=1, description="Training steps between evaluations on the way; null evaluates only at the end."
     )
-    split: Literal["train", "test"] | None = Field(
+    split: Split | None = Field(
         default=None,
         description="Real images that are compared with: null is test for classifiers and the whole training split for GANs.",
     )
     extractor: Extractor = Field(
-        default=LabClassifier(), description="Network whose features the generative metrics use."
+        default={"kind": "lab_classifier"},  # type: ignore[assignment]
+        description="Network whose features the generative metrics use.",
     )
     neighbours: int = Field(default=5, ge=1, le=100, description="k of precision, recall, density and coverage.")

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from ticketlab.errors import SpecError
+from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.language import ROOT, Kind, Place, child, fitting, inside, is_section, place_at, tag_key, tag_of
 from ticketlab.spec.positions import Mark, Path, Positions, dotted
 from ticketlab.spec.quoting import code, printable
@@ -21,14 +22,6 @@ MOST_SHOWN = 8
 
 MISSING = "missing"
 _UNKNOWN = "no such key"
-
-
-class Impossible(SpecError):
-    """Sections that are right each by itself but make no sense together; `path` is the value to look at first."""
-
-    def __init__(self, path: Path, what: str, mend: str = "") -> None:
-        super().__init__(what, where=dotted(path), mend=mend)
-        self.path = path
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 from pydantic.fields import FieldInfo
 
 from ticketlab.spec.positions import Path, dotted
-from ticketlab.spec.section import Section
+from ticketlab.spec.section import Family, Section
 from ticketlab.spec.spec import Spec
 
 
@@ -61,6 +61,8 @@ def kinds_of(annotation: Any, limits: tuple[Any, ...] = ()) -> tuple[Kind, ...]:
         return kinds_of(inner, (*limits, *found))
     if get_origin(annotation) in (Union, types.UnionType):
         return tuple(kind for member in get_args(annotation) for kind in kinds_of(member, limits))
+    if isinstance(annotation, type) and issubclass(annotation, Family):
+        return tuple(Kind(member, limits) for member in annotation.members())
     return (Kind(annotation, limits),)
 
 

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from ticketlab.errors import SpecError
 from ticketlab.files import sha256_bytes
-from ticketlab.spec.explain import MISSING, Impossible, Problems, problems, spec_error
+from ticketlab.spec.explain import MISSING, Problems, problems, spec_error
+from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.matrix import RawCell, cells
 from ticketlab.spec.overrides import overridden
 from ticketlab.spec.positions import Path as SpecPath

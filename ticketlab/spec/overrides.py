@@ -79,6 +79,8 @@ def _set(here: dict[str, Any], path: Path, value: Any, done: Path, data: dict[st
 def _started(place: Place | None) -> dict[str, Any]:
     """The mapping a section starts from when only some of its keys are set: what is particular about its default."""
     default = place.field.default if place and place.field else None
+    if isinstance(default, dict):
+        return default
     if not isinstance(default, Section):
         return {}
     tag = tag_of(type(default))

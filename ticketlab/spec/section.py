@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Annotated, Any, ClassVar, Union
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, Union
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema
+
+if TYPE_CHECKING:
+    from ticketlab.spec.positions import Path
+    from ticketlab.spec.spec import Spec
 
 Share = Annotated[float, Field(gt=0, le=1)]
 """A share of a whole, in (0, 1]."""
@@ -15,7 +20,7 @@ Share = Annotated[float, Field(gt=0, le=1)]
 class Section(BaseModel):
     """A piece of a spec; immutable, compared by value, refusing keys it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True, defer_build=True)
 
 
 class Choice(Section):
@@ -30,23 +35,62 @@ class Choice(Section):
     about: ClassVar[str]
     source: ClassVar[str] = ""
 
+    @property
+    def name(self) -> str:
+        """What the spec calls this member: "magnitude", "sngan"."""
+        return next(
+            str(getattr(self, tag)) for tag in ("kind", "method", "objective") if tag in type(self).model_fields
+        )
+
+    def settled(self, spec: Spec, at: Path) -> Self:
+        """The choice as it stands at `at` in `spec`: nulls that have a conventional value there replaced by it.
+
+        Raises `Impossible` where it cannot work with the rest.
+        """
+        return self
+
+    def tiny(self) -> Self:
+        """The choice at smoke size: the same kind of work in two training steps; numbers without meaning."""
+        return self
+
+
+class Family:
+    """A type annotation that stands for whichever members a family has when the first value of it is checked.
+
+    Members are looked up late, so that a package that registers one may import these modules in any order.
+    """
+
+    plural: ClassVar[str]
+    tag: ClassVar[str]
+    own: ClassVar[tuple[type[Choice], ...]]
+
+    @classmethod
+    def members(cls) -> tuple[type[Choice], ...]:
+        """The members here and those that installed packages register. ValueError for two under one name."""
+        return _members(cls.plural, cls.tag, cls.own)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        members = cls.members()
+        if len(members) == 1:
+            return handler.generate_schema(members[0])
+        return handler.generate_schema(Annotated[Union[members], Field(discriminator=cls.tag)])  # noqa: UP007
+
 
 def family(plural: str, tag: str, *members: type[Choice]) -> Any:
-    """The annotated union of a family: its own members and those that installed packages register.
+    """The annotation of a family: its own members and those that installed packages register.
 
     `tag` is the key that tells members apart. Packages add members through the entry-point group `ticketlab.<plural>`,
-    each entry naming a `Choice`. Two members under one name are refused (ValueError).
+    each entry naming a `Choice`.
     """
-    everyone = (*members, *(point.load() for point in _entry_points().select(group=f"ticketlab.{plural}")))
+    return type(plural, (Family,), {"plural": plural, "tag": tag, "own": members})
+
+
+@cache
+def _members(plural: str, tag: str, own: tuple[type[Choice], ...]) -> tuple[type[Choice], ...]:
+    everyone = (*own, *(point.load() for point in entry_points(group=f"ticketlab.{plural}")))
     names = [member.model_fields[tag].default for member in everyone]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise ValueError(f"two {plural} are registered under one name: {', '.join(sorted(map(str, twice)))}")
-    if len(everyone) == 1:
-        return everyone[0]
-    return Annotated[Union[everyone], Field(discriminator=tag)]  # noqa: UP007 - the members are known only now
-
-
-@cache
-def _entry_points() -> Any:
-    return entry_points()
+    return everyone

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
 from ticketlab.spec.augment import Augmentation
+from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.section import Choice, Section, family
+from ticketlab.spec.task import CLASSIFIER, GAN, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ticketlab.spec.positions import Path
+    from ticketlab.spec.spec import Spec
+
+SMOKE_STEPS = 2
+SMOKE_BATCH = 4
 
 Rate = Annotated[float, Field(gt=0, le=10)]
 
@@ -72,7 +83,7 @@ RateSchedule = Annotated[Constant | Linear | Cosine | Milestones, Field(discrimi
 class Objective(Choice):
     """What all trainings share."""
 
-    trains: ClassVar[Literal["gan", "classifier"]]
+    trains: ClassVar[Task]
 
     steps: int = Field(ge=1, le=100_000_000, description="Length of a training, in steps.")
     batch: int = Field(default=64, ge=1, le=65_536, description="Images per update.")
@@ -82,11 +93,33 @@ class Objective(Choice):
     )
     augment: tuple[Augmentation, ...] = Field(default=(), max_length=8, description="What is done to images, in order.")
 
+    def forwards(self, networks: tuple[str, ...]) -> Mapping[str, int]:
+        """Images each network works through per step, a backward pass counted as two forwards."""
+        return dict.fromkeys(networks, 3 * self.batch)
+
+    def settled(self, spec: Spec, at: Path) -> Self:
+        """Refuses a warm-up that fills the training, and milestones that do not rise."""
+        if self.warmup >= self.steps and self.warmup:
+            raise Impossible(
+                (*at, "warmup"), f"a warm-up of {self.warmup} steps fills all {self.steps}", mend="a shorter one"
+            )
+        schedule = self.rate_schedule
+        if isinstance(schedule, Milestones) and list(schedule.at) != sorted(set(schedule.at)):
+            raise Impossible((*at, "rate_schedule", "at"), "milestones must rise", mend=str(sorted(set(schedule.at))))
+        return self
+
+    def tiny(self) -> Self:
+        """Two steps on small batches."""
+        return self.model_copy(update=self._tiny())
+
+    def _tiny(self) -> dict[str, Any]:
+        return {"steps": SMOKE_STEPS, "warmup": min(self.warmup, 1), "batch": min(self.batch, SMOKE_BATCH)}
+
 
 class Adversarial(Objective):
     """What the adversarial objectives share. One step is `n_critic` critic updates, then one generator update."""
 
-    trains: ClassVar[Literal["gan", "classifier"]] = "gan"
+    trains: ClassVar[Task] = GAN
 
     steps: int = Field(ge=1, le=100_000_000, description="Length of a training, in generator updates.")
     batch: int = Field(default=64, ge=1, le=65_536, description="Real images per critic update.")
@@ -99,6 +132,23 @@ class Adversarial(Objective):
     ema: float = Field(
         default=0.999, ge=0, lt=1, description="Decay per step of the averaged generator, which is the one evaluated."
     )
+
+    def forwards(self, networks: tuple[str, ...]) -> Mapping[str, int]:
+        """Fakes are made without a graph for the critic, and with one for the generator; the critic sees both sides."""
+        return {
+            "generator": self.n_critic * self.batch + 3 * self.generator_batch,
+            "critic": self.n_critic * 6 * self.batch + 3 * self.generator_batch,
+        }
+
+    def settled(self, spec: Spec, at: Path) -> Self:
+        """The critic's optimiser is the generator's if none is given."""
+        return (
+            super().settled(spec, at).model_copy(update={"critic_optimizer": self.critic_optimizer or self.optimizer})
+        )
+
+    def _tiny(self) -> dict[str, Any]:
+        small = {"generator_batch": min(self.generator_batch, SMOKE_BATCH), "n_critic": min(self.n_critic, 2)}
+        return {**super()._tiny(), **small}
 
 
 class Hinge(Adversarial):
@@ -126,7 +176,7 @@ class CrossEntropy(Objective):
 
     made_by: ClassVar[str] = "ticketlab.training.classification:cross_entropy"
     about: ClassVar[str] = "classification by cross-entropy"
-    trains: ClassVar[Literal["gan", "classifier"]] = "classifier"
+    trains: ClassVar[Task] = CLASSIFIER
 
     objective: Literal["cross_entropy"] = Field(default="cross_entropy", description="Cross-entropy classification.")
     steps: int = Field(ge=1, le=100_000_000, description="Length of a training, in batches.")

@@ -1,4 +1,4 @@
-"""One round of drawing: schedule x scope x scores, composed into the next mask."""
+"""One round of drawing: schedule x scope x structure x scores, composed into the next mask."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from ticketlab.tickets.mask import Mask
-from ticketlab.tickets.schedule import is_by_kind, kept_after
-from ticketlab.tickets.scope import groups
-from ticketlab.tickets.select import keep_highest
+from ticketlab.tickets.scope import Layer, budgets
+from ticketlab.tickets.structure import structure_of
 
 if TYPE_CHECKING:
-    from ticketlab.spec.ticket import Drawn, LayerKind
+    from ticketlab.spec.drawing import Drawn, LayerKind
 
 
 def draw_round(
@@ -22,17 +21,19 @@ def draw_round(
     """The mask after round `round` (1 .. `options.schedule.rounds`): the survivors of `previous` that score highest.
 
     `scores` and `kinds` name every prunable layer; the order of `kinds` is the order of the mask and of ties.
-    `previous` None is the dense mask. The kept count of every group is exactly the schedule's, and the result lies
-    within `previous`. ValueError if the names differ, or if `previous` keeps fewer weights than the schedule asks for.
+    `previous` None is the dense mask. The kept count of every budget is exactly the schedule's (for structures, as close
+    below as whole units come), and the result lies within `previous`. ValueError if the names differ, or if `previous`
+    keeps fewer weights than the schedule asks for.
     """
     if scores.keys() != kinds.keys() or (previous is not None and previous.keys() != kinds.keys()):
         raise ValueError("scores, kinds and the previous mask do not name the same layers")
-    by_kind = is_by_kind(options.schedule)
+    before = previous or Mask.dense({layer: tuple(score.shape) for layer, score in scores.items()})
+    left = before.layer_kept()
+    layers = {layer: Layer(kind, tuple(scores[layer].shape), left[layer]) for layer, kind in kinds.items()}
+    structure = structure_of(options.structure)
     kept: dict[str, Tensor] = {}
-    for group in groups(kinds, options.scope, by_kind):
-        size = sum(scores[layer].numel() for layer in group)
-        keep = kept_after(options.schedule, round, size, kinds[group[0]] if by_kind else None)
-        kept |= keep_highest({layer: scores[layer] for layer in group}, keep, previous)
+    for budget in budgets(options.scope, layers, options.schedule, round):
+        kept |= structure.select({layer: scores[layer] for layer in budget.layers}, budget.keep, before)
     return Mask({layer: kept[layer] for layer in kinds})
 
 

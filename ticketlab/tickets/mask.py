@@ -92,6 +92,11 @@ class Mask(Mapping[str, Tensor]):
         """Share of the weights kept, exact, in [0, 1]; `float(mask.density)` for plots."""
         return Fraction(self.kept, self.size)
 
+    def of_network(self, network: str) -> Mask | None:
+        """The part of the mask on one network's layers; None if there is none."""
+        layers = {name: kept for name, kept in self._layers.items() if name.partition(".")[0] == network}
+        return Mask(layers) if layers else None
+
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of each layer."""
         return {name: tuple(kept.shape) for name, kept in self._layers.items()}

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ticketlab.spec.ticket import LayerKind, Schedule
+    from ticketlab.spec.drawing import LayerKind, Schedule
 
 
 def is_by_kind(schedule: Schedule) -> bool:
@@ -37,6 +37,11 @@ def kept_after(schedule: Schedule, rounds_done: int, size: int, kind: LayerKind 
     if schedule.spacing == "linear":
         return math.ceil(size * (1 - (1 - goal) * Fraction(rounds_done, schedule.rounds)))
     return _ceil_of_power(size, goal, rounds_done, schedule.rounds)
+
+
+def kept_at(density: float, size: int) -> int:
+    """How many of `size` weights are kept at a density: size - floor((1 - density) * size), in exact arithmetic."""
+    return math.ceil(size * Fraction(str(density)))
 
 
 def _named(kind: LayerKind | None) -> str:

@@ -1,12 +1,49 @@
-"""Which layers share a threshold."""
+"""Which layers share a threshold, and how many weights they keep together."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from math import prod
+from typing import TYPE_CHECKING
+
+from ticketlab.tickets.schedule import is_by_kind, kept_after
 
 if TYPE_CHECKING:
-    from ticketlab.spec.ticket import LayerKind
+    from ticketlab.spec.drawing import LayerKind, Schedule
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What a scope knows of a layer: its kind, the shape of its weight, how many weights it still has."""
+
+    kind: LayerKind
+    shape: tuple[int, ...]
+    left: int
+
+    @property
+    def size(self) -> int:
+        """Weights in all."""
+        return prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Layers that share a threshold, and how many of their weights are kept."""
+
+    layers: tuple[str, ...]
+    keep: int
+
+
+def budgets(scope: str, layers: Mapping[str, Layer], schedule: Schedule, round: int) -> list[Budget]:
+    """The budgets of a round, in order of first appearance; together they hold each layer once.
+
+    global: one per network (a generator and a critic are never ranked against each other), and per kind of layer where
+    the schedule has shares per kind. layer: one for each layer, of the same share. erk: one for each layer, shares by
+    Erdos-Renyi kernel, together exactly what `global` keeps. The counts are the schedule's.
+    """
+    return SCOPES[scope](layers, schedule, round)
 
 
 def network_of(layer: str) -> str:
@@ -14,17 +51,64 @@ def network_of(layer: str) -> str:
     return layer.partition(".")[0]
 
 
-def groups(kinds: Mapping[str, LayerKind], scope: Literal["global", "layer"], by_kind: bool) -> list[tuple[str, ...]]:
-    """The groups of layers that share a threshold, in order of first appearance; together they hold each layer once.
+def _together(layers: Mapping[str, Layer], schedule: Schedule, round: int) -> list[Budget]:
+    by_kind = is_by_kind(schedule)
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name, layer in layers.items():
+        address = (network_of(name), layer.kind) if by_kind else (network_of(name),)
+        groups.setdefault(address, []).append(name)
+    return [_budget(tuple(names), layers, schedule, round) for names in groups.values()]
 
-    `global` is per network: a generator and a critic are never ranked against each other. With `by_kind`, conv and
-    linear layers are never ranked against each other either. `layer` puts each layer alone.
+
+def _apart(layers: Mapping[str, Layer], schedule: Schedule, round: int) -> list[Budget]:
+    return [_budget((name,), layers, schedule, round) for name in layers]
+
+
+def _budget(names: tuple[str, ...], layers: Mapping[str, Layer], schedule: Schedule, round: int) -> Budget:
+    kind = layers[names[0]].kind if is_by_kind(schedule) else None
+    return Budget(names, kept_after(schedule, round, sum(layers[name].size for name in names), kind))
+
+
+def _erdos_renyi(layers: Mapping[str, Layer], schedule: Schedule, round: int) -> list[Budget]:
+    kept: dict[str, int] = {}
+    for group in _together(layers, schedule, round):
+        kept |= erdos_renyi({name: layers[name] for name in group.layers}, group.keep)
+    return [Budget((name,), kept[name]) for name in layers]
+
+
+def erdos_renyi(layers: Mapping[str, Layer], keep: int) -> dict[str, int]:
+    """How many weights each layer keeps of `keep` in all, its density in proportion to (sum of sides) / (product).
+
+    A layer whose density would pass what it still has keeps all of that, and the others share the rest (Evci et al. 2020,
+    arXiv 1911.11134, with the kernel's sides counted). Exact: what rounding leaves goes to the largest remainders, the
+    first layer of equal ones. ValueError if the layers have fewer than `keep` left.
     """
-    together: dict[tuple[str, ...], list[str]] = {}
-    for layer, kind in kinds.items():
-        if scope == "layer":
-            address: tuple[str, ...] = (layer,)
-        else:
-            address = (network_of(layer), kind) if by_kind else (network_of(layer),)
-        together.setdefault(address, []).append(layer)
-    return [tuple(layers) for layers in together.values()]
+    if keep > sum(layer.left for layer in layers.values()):
+        raise ValueError(f"cannot keep {keep} of {sum(layer.left for layer in layers.values())} weights")
+    full: dict[str, int] = {}
+    while True:
+        open_layers = {name: layer for name, layer in layers.items() if name not in full}
+        rest = keep - sum(full.values())
+        weight = sum(sum(layer.shape) for layer in open_layers.values())
+        ideal = {name: Fraction(rest * sum(layer.shape), weight) for name, layer in open_layers.items()}
+        over = {name: open_layers[name].left for name, share in ideal.items() if share > open_layers[name].left}
+        if not over:
+            return {**full, **_rounded(ideal, rest, open_layers)}
+        full |= over
+
+
+def _rounded(ideal: Mapping[str, Fraction], total: int, layers: Mapping[str, Layer]) -> dict[str, int]:
+    counts = {name: int(share) for name, share in ideal.items()}
+    missing = total - sum(counts.values())
+    by_remainder = sorted(ideal, key=lambda name: counts[name] - ideal[name])
+    able = [name for name in by_remainder if counts[name] < layers[name].left]
+    for name in able[:missing]:
+        counts[name] += 1
+    return counts
+
+
+SCOPES: Mapping[str, Callable[[Mapping[str, Layer], Schedule, int], list[Budget]]] = {
+    "global": _together,
+    "layer": _apart,
+    "erk": _erdos_renyi,
+}

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 import torch
 
 from ticketlab.errors import Diverged, TicketlabError
+from ticketlab.made import made
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from torch import Tensor
 
-    from ticketlab.spec.ticket import Drawn
+    from ticketlab.spec.drawing import Drawn
     from ticketlab.tickets.subject import Subject
 
 
@@ -24,26 +24,13 @@ def score(options: Drawn, subject: Subject) -> dict[str, Tensor]:
     Raises TicketlabError if the method cannot be imported or returns other names, shapes or number types than the
     weights have; Diverged, naming the layer, if a score is not finite.
     """
-    answer = _function_of(options)(options, subject)
+    answer: Mapping[str, Tensor] = made(options.made_by)(options, subject)
     if answer.keys() != subject.weights.keys():
         odd = ", ".join(sorted(answer.keys() ^ subject.weights.keys()))
         raise TicketlabError(
             f"the scores do not name the layers of the weights; they differ in {odd}", where=options.made_by
         )
     return {name: _checked(name, answer[name], weight, options.made_by) for name, weight in subject.weights.items()}
-
-
-def _function_of(options: Drawn) -> Callable[[Drawn, Subject], Mapping[str, Tensor]]:
-    module, _, function = options.made_by.partition(":")
-    try:
-        found: Callable[[Drawn, Subject], Mapping[str, Tensor]] = getattr(import_module(module), function)
-    except (ImportError, AttributeError) as problem:
-        raise TicketlabError(
-            f"the pruning method cannot be imported: {problem}",
-            where=options.made_by,
-            mend="install the package that registers it, or name another method",
-        ) from problem
-    return found
 
 
 def _checked(name: str, score: Tensor, weight: Tensor, made_by: str) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ticketlab.errors import TicketlabError
@@ -37,9 +37,12 @@ class Subject:
     networks(): the networks in eval mode, on their device, carrying `weights` with `mask` applied. Each call builds
         private modules, so whatever a method does to parameters, buffers, gradients or modes is gone with them.
         Parameter p of network n is the layer "n.p".
-    inputs(): for each network one batch of recorded inputs: images, or noise for a generator.
-    losses(networks, draw): for each network its scalar training loss on the recorded labelled batch number `draw`
-        (0, 1, ...), differentiable through the modules given; the same draw is the same batch in every call.
+    shapes: the shape of one input of each network, for methods that look at no data; `shape(network)` asks for it.
+    batches: how many images each batch of the probe set has. The probe set is drawn once, balanced by class, without
+        augmentation; its batches are numbered from 0 and the same in every call and every round.
+    inputs(number): what each network is given in that batch: scaled images, or noise for a generator.
+    losses(networks, number): for each network its scalar training loss (a mean) on that batch, differentiable through
+        the modules given, which may be wrapped, and may be of double precision.
 
     What needs a network is built only when called, and calling what the run does not offer raises TicketlabError. The
     options class names what its method calls in `scores_need`.
@@ -49,5 +52,11 @@ class Subject:
     mask: Mask
     key: Key
     networks: Callable[[], Mapping[str, nn.Module]] = _no_networks
-    inputs: Callable[[], Mapping[str, Tensor]] = _no_inputs
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    batches: tuple[int, ...] = ()
+    inputs: Callable[[int], Mapping[str, Tensor]] = _no_inputs
     losses: Callable[[Mapping[str, nn.Module], int], Mapping[str, Tensor]] = _no_losses
+
+    def shape(self, network: str) -> tuple[int, ...]:
+        """The shape of one input of a network, without the batch: (C, S, S) for images, (latent,) for noise."""
+        return self.shapes[network] if network in self.shapes else tuple(self.inputs(0)[network].shape[1:])

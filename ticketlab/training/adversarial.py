@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ticketlab.training.average import MovingAverage
-from ticketlab.training.optim import SteppedOptimizer
-from ticketlab.training.setup import Setup, named, under
+from ticketlab.training.learner import Learner
+from ticketlab.training.setup import Setup, fed, named, under, widened
 
 if TYPE_CHECKING:
     from ticketlab.spec.train import Adversarial
@@ -65,10 +65,8 @@ class AdversarialTraining:
         assert self._options.critic_optimizer is not None, "the spec was not resolved"
         self.generator, self.critic = setup.networks["generator"], setup.networks["critic"]
         self._generate, self._judge = setup.compile(self.generator), setup.compile(self.critic)
-        self._generator_optimizer = SteppedOptimizer(self.generator, self._options.optimizer, self._options)
-        self._critic_optimizer = SteppedOptimizer(self.critic, self._options.critic_optimizer, self._options)
-        for masking in setup.masks.values():
-            masking.impose()
+        self._generator_learner = Learner("generator", setup, self._options.optimizer)
+        self._critic_learner = Learner("critic", setup, self._options.critic_optimizer)
         self.average = MovingAverage(self.generator, self._options.ema)
 
     def step(self, step: int) -> dict[str, Tensor]:
@@ -85,12 +83,12 @@ class AdversarialTraining:
 
     def _update_critic(self, step: int, part: int) -> Tensor:
         loss = self._critic_loss(self._generate, self._judge, step * self._options.n_critic + part)
-        self._apply(loss, self._critic_optimizer, "critic", step)
+        self._critic_learner.learn(loss, step)
         return loss.detach()
 
     def _update_generator(self, step: int) -> Tensor:
         loss = self._generator_loss(self._generate, self._judge, step)
-        self._apply(loss, self._generator_optimizer, "generator", step)
+        self._generator_learner.learn(loss, step)
         return loss.detach()
 
     def _critic_loss(self, generate: Play, judge: Play, number: int) -> Tensor:
@@ -100,14 +98,14 @@ class AdversarialTraining:
                 fake = generate(self._noise(len(real), "critic", number))
             real_scores = judge(setup.augmented(real, "scaled", "real", number))
             fake_scores = judge(setup.augmented(fake, "scaled", "fake", number))
-            return self._loss.critic(real_scores.float(), fake_scores.float())
+            return self._loss.critic(widened(real_scores), widened(fake_scores))
 
     def _generator_loss(self, generate: Play, judge: Play, number: int) -> Tensor:
         setup = self._setup
         with setup.precision():
             fake = generate(self._noise(self._options.generator_batch, "generator", number))
             scores = judge(setup.augmented(fake, "scaled", "generator", number))
-            return self._loss.generator(scores.float())
+            return self._loss.generator(widened(scores))
 
     def _real(self, number: int) -> Tensor:
         setup = self._setup
@@ -121,21 +119,11 @@ class AdversarialTraining:
 
     def losses(self, networks: Mapping[str, nn.Module], number: int) -> dict[str, Tensor]:
         """Both players' losses, for a given generator and critic."""
-        generate, judge = networks["generator"], networks["critic"]
+        generate, judge = fed(networks["generator"]), fed(networks["critic"])
         return {
             "generator": self._generator_loss(generate, judge, number),
             "critic": self._critic_loss(generate, judge, number),
         }
-
-    def _apply(self, loss: Tensor, optimizer: SteppedOptimizer, network: str, step: int) -> None:
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        masking = self._setup.masks.get(network)
-        if masking is not None:
-            masking.mask_gradients()
-        optimizer.step(step)
-        if masking is not None:
-            masking.impose()
 
     def _noise(self, count: int, purpose: str, number: int) -> Tensor:
         latent = cast("int", self.generator.latent)
@@ -145,24 +133,22 @@ class AdversarialTraining:
     def state(self) -> dict[str, Tensor]:
         """Both networks, both optimisers, the moving average."""
         return {
-            **self.weights(),
-            **named("optimizer.generator", self._generator_optimizer.state()),
-            **named("optimizer.critic", self._critic_optimizer.state()),
+            **self._generator_learner.state(),
+            **self._critic_learner.state(),
+            **named("ema.generator", self.average.network.state_dict()),
         }
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Go back to a saved state."""
-        self.generator.load_state_dict(under("generator", state))
-        self.critic.load_state_dict(under("critic", state))
+        self._generator_learner.load(state)
+        self._critic_learner.load(state)
         self.average.load(under("ema.generator", state))
-        self._generator_optimizer.load(under("optimizer.generator", state))
-        self._critic_optimizer.load(under("optimizer.critic", state))
 
     def weights(self) -> dict[str, Tensor]:
         """The last iterates of both networks and the averaged generator."""
         return {
-            **named("generator", self.generator.state_dict()),
-            **named("critic", self.critic.state_dict()),
+            **self._generator_learner.weights(),
+            **self._critic_learner.weights(),
             **named("ema.generator", self.average.network.state_dict()),
         }
 

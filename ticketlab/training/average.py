@@ -31,12 +31,6 @@ class MovingAverage:
         for mine, theirs in self._counters:
             mine.copy_(theirs)
 
-    @torch.no_grad()
-    def restart(self) -> None:
-        """Equal the network as it is now."""
-        for mine, theirs in self._pairs:
-            mine.copy_(theirs)
-
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Restore a saved average, in place."""
         self.network.load_state_dict(state)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ticketlab.training.optim import SteppedOptimizer
-from ticketlab.training.setup import Setup, named, under
+from ticketlab.models.dropout import set_keys
+from ticketlab.training.learner import Learner
+from ticketlab.training.setup import Setup, fed, widened
 
 if TYPE_CHECKING:
     from ticketlab.spec.train import CrossEntropy
@@ -28,29 +29,21 @@ class ClassifierTraining:
         self._options = cast("CrossEntropy", setup.objective)
         self.classifier = setup.networks["classifier"]
         self._classify = setup.compile(self.classifier)
-        self._optimizer = SteppedOptimizer(self.classifier, self._options.optimizer, self._options)
-        self._masking = setup.masks.get("classifier")
-        if self._masking is not None:
-            self._masking.impose()
+        self._learner = Learner("classifier", setup, self._options.optimizer)
 
     def step(self, step: int) -> dict[str, Tensor]:
         """One update on one batch."""
         self.classifier.train()
+        set_keys(self.classifier, self._setup.key.of("dropout", step))
         loss = self._loss(self._classify, step)
-        self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        if self._masking is not None:
-            self._masking.mask_gradients()
-        self._optimizer.step(step)
-        if self._masking is not None:
-            self._masking.impose()
+        self._learner.learn(loss, step)
         return {"loss_train": loss.detach()}
 
     def _loss(self, classify: Callable[..., Tensor], number: int) -> Tensor:
         images, labels = self._batch(number)
         with self._setup.precision():
             logits = classify(images)
-            return F.cross_entropy(logits.float(), labels, label_smoothing=self._options.label_smoothing)
+            return F.cross_entropy(widened(logits), labels, label_smoothing=self._options.label_smoothing)
 
     def _batch(self, number: int) -> tuple[Tensor, Tensor]:
         setup = self._setup
@@ -64,20 +57,20 @@ class ClassifierTraining:
 
     def losses(self, networks: Mapping[str, nn.Module], number: int) -> dict[str, Tensor]:
         """The cross-entropy of a given classifier on a batch."""
-        return {"classifier": self._loss(networks["classifier"], number)}
+        set_keys(networks["classifier"], self._setup.key.of("dropout", number))
+        return {"classifier": self._loss(fed(networks["classifier"]), number)}
 
     def state(self) -> dict[str, Tensor]:
         """The network and its optimiser."""
-        return {**self.weights(), **named("optimizer.classifier", self._optimizer.state())}
+        return self._learner.state()
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Go back to a saved state."""
-        self.classifier.load_state_dict(under("classifier", state))
-        self._optimizer.load(under("optimizer.classifier", state))
+        self._learner.load(state)
 
     def weights(self) -> dict[str, Tensor]:
         """The last iterate."""
-        return named("classifier", self.classifier.state_dict())
+        return self._learner.weights()
 
     def evaluated(self) -> nn.Module:
         """The last iterate."""

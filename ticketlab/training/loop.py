@@ -28,14 +28,15 @@ class Course:
     """How far a training goes and what happens on the way.
 
     Steps run from `begin` to `end`; step t is the t-th update, counted from 0. `keep` names a step before which the
-    weights are written to `kept`. Every `watch_every` steps
-    but the last `watch()` measures; what was reached at the end is measured by a step of its own.
+    weights are written to `kept`. Every `watch_every` steps but the last `watch()` measures; what was reached at the
+    end is measured by a step of its own. A training is resumed only on the kind of `device` it began on.
     """
 
     begin: int
     end: int
     compute: Compute
     folder: Path
+    device: str = "cpu"
     keep: int | None = None
     kept: Path | None = None
     watch_every: int | None = None
@@ -49,7 +50,7 @@ def follow(training: Training, course: Course, log: Log, stopping: Callable[[], 
     turns true (a checkpoint is written first).
     """
     saved = course.folder / "checkpoint.safetensors"
-    step = _resume(training, saved, course.begin)
+    step = _resume(training, saved, course)
     last_saved = time.monotonic()
     while step < course.end:
         if step == course.keep and course.kept is not None:
@@ -69,7 +70,7 @@ def follow(training: Training, course: Course, log: Log, stopping: Callable[[], 
             log(step, course.watch(step))
         if step < course.end and (due or stop):
             _finite(losses, step)
-            _save(training, saved, step)
+            _save(training, saved, step, course.device)
             last_saved = time.monotonic()
         if stop and step < course.end:
             raise Interrupted(f"stopped at step {step} of {course.end}", mend="the same command goes on from here")
@@ -77,27 +78,27 @@ def follow(training: Training, course: Course, log: Log, stopping: Callable[[], 
         raise Diverged(f"weights are not finite after step {step}", mend="a smaller learning rate, or another seed")
 
 
-def _resume(training: Training, saved: Path, begin: int) -> int:
+def _resume(training: Training, saved: Path, course: Course) -> int:
     if not saved.exists():
-        return begin
+        return course.begin
     try:
         state, about = checkpoint.read(saved)
         step = about["step"]
-        if not isinstance(step, int):
-            raise CorruptFile("it names no step", where=str(saved))
+        if not isinstance(step, int) or about.get("device") != course.device:
+            raise CorruptFile(f"it names no step on {course.device}", where=str(saved))
     except CorruptFile:
         # Nothing is lost but time: a training is a function of its step's inputs, so it starts over.
         saved.unlink()
-        return begin
+        return course.begin
     training.load(state)
     return step
 
 
-def _save(training: Training, saved: Path, step: int) -> None:
+def _save(training: Training, saved: Path, step: int, device: str) -> None:
     state = training.state()
     if not checkpoint.all_finite(state):
         raise Diverged(f"weights are not finite after step {step}", mend="a smaller learning rate, or another seed")
-    checkpoint.write(saved, state, {"step": step})
+    checkpoint.write(saved, state, {"step": step, "device": device})
 
 
 def _finite(losses: Mapping[str, Tensor], step: int) -> dict[str, float]:

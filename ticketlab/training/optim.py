@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class SteppedOptimizer:
-    """An optimiser over a network's parameters whose learning rate is a function of the step.
+    """An optimiser over named parameters whose learning rate is a function of the step.
 
     Fused kernels are used where the device has them. Moments are saved by parameter name, so a checkpoint does not
     depend on the order of parameters.
     """
 
-    def __init__(self, network: nn.Module, options: Optimizer, objective: Objective) -> None:
-        self.parameters = {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
+    def __init__(self, parameters: Mapping[str, nn.Parameter], options: Optimizer, objective: Objective) -> None:
+        self.parameters = dict(parameters)
         self._fused = all(parameter.device.type in ("cpu", "cuda") for parameter in self.parameters.values())
         self._optimizer = _build(list(self.parameters.values()), options, self._fused)
         self._rate = options.lr

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
@@ -36,25 +37,41 @@ class Augmenter(Protocol):
         ...
 
 
-class Masking(Protocol):
-    """A mask tied to live weights."""
+class Worn(Protocol):
+    """How one network wears its mask while it learns; `ticketlab.tickets.worn` has the plain ways."""
 
-    def impose(self) -> None:
-        """Set masked weights to zero."""
+    def learns(self) -> Mapping[str, nn.Parameter]:
+        """What the optimiser moves, by name."""
         ...
 
-    def mask_gradients(self) -> None:
-        """Set the gradients of masked weights to zero."""
+    def put_on(self) -> None:
+        """Make the network's weights what they are under the mask: before the first step, and after `load`."""
+        ...
+
+    def after_backward(self) -> None:
+        """Turn the gradients of a backward pass into those of what learns."""
+        ...
+
+    def after_step(self) -> None:
+        """Keep the mask's promise once the optimiser has moved what learns."""
+        ...
+
+    def state(self) -> dict[str, Tensor]:
+        """All that `load` needs beside the network's own tensors."""
+        ...
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Go back to a saved state; the network has its saved tensors already."""
         ...
 
 
 @dataclass(frozen=True)
 class Setup:
-    """Everything one training works with; `scale` maps uint8 images to what the network expects."""
+    """Everything one training works with, `worn` naming every network; `scale` maps uint8 images to what the network expects."""
 
     objective: Objective
     networks: Mapping[str, nn.Module]
-    masks: Mapping[str, Masking]
+    worn: Mapping[str, Worn]
     batches: BatchStream
     scale: Callable[[Tensor], Tensor]
     augmenters: Sequence[Augmenter]
@@ -100,6 +117,17 @@ class Training(Protocol):
     def evaluated(self) -> nn.Module:
         """The network that is measured: a classifier, or the averaged generator."""
         ...
+
+
+def widened(scores: Tensor) -> Tensor:
+    """Scores in single precision at least: losses are not computed in half of it."""
+    return scores.to(torch.promote_types(scores.dtype, torch.float32))
+
+
+def fed(network: nn.Module) -> Callable[[Tensor], Tensor]:
+    """A network that is given its inputs in its own precision."""
+    precision = next(network.parameters()).dtype
+    return lambda inputs: network(inputs.to(precision))
 
 
 def named(prefix: str, tensors: Mapping[str, Tensor] | Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:

@@ -1,18 +1,17 @@
-"""One round of drawing a ticket: scores of the weights, and the mask of those that are kept."""
+"""Drawing a ticket: scores of the weights and the mask of those that are kept, one round or several in a row."""
 
 from __future__ import annotations
 
-import copy
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
 from torch import Tensor, nn
 
-from ticketlab.models.prunable import prunable
+from ticketlab.errors import CorruptFile, Interrupted
+from ticketlab.models.prunable import PrunableWeight, prunable
 from ticketlab.randomness import Key
-from ticketlab.run.device import arrange
-from ticketlab.run.steps.networks import initial_networks, load_networks, trained_weights
-from ticketlab.run.steps.prepare import Data, training_of
-from ticketlab.tickets.apply import MaskedWeights
+from ticketlab.run.steps.networks import initial_networks, load_networks, tensors_of, trained_weights
+from ticketlab.run.steps.offers import Offers, offers
 from ticketlab.tickets.draw import draw_round, layer_collapse
 from ticketlab.tickets.facts import TicketFacts
 from ticketlab.tickets.file import read as read_ticket
@@ -23,68 +22,76 @@ from ticketlab.tickets.subject import Subject
 from ticketlab.training.checkpoint import content_digest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ticketlab.plan.steps import Draw, Step
     from ticketlab.run.workplace import Workplace
 
 
 def perform(asked: Step, place: Workplace) -> None:
-    """Write `ticket.safetensors`: the mask after this round, with where it comes from."""
+    """Write `ticket.safetensors`: the mask after the last round, with where it comes from."""
     step = cast("Draw", asked)
     networks = initial_networks(step.model, step.images, step.seed, "init")
-    initial = content_digest(_tensors(networks))
+    about = TicketFacts(step.ticket.name, step.first - 1, step.seed, content_digest(tensors_of(networks)))
     _give_ranked_weights(networks, step, place)
-    assert step.ticket.networks is not None, "the spec was not resolved"
-    assert step.ticket.layers is not None, "the spec was not resolved"
-    weights = prunable(networks, step.ticket.networks, step.ticket.layers)
-    previous = _previous(place)
-    shapes = {layer: tuple(weight.parameter.shape) for layer, weight in weights.items()}
-    mask = previous or Mask.dense(shapes)
+    weights = _prunable(networks, step)
+    offered = offers(step, place, networks)
+    so_far = place.folder / "so-far.safetensors"
+    mask, done = _resumed(so_far, place, step.first - 1)
+    for number in range(done + 1, step.round + 1):
+        if place.stopping():
+            raise Interrupted(
+                f"stopped before round {number} of {step.round}", mend="the same command goes on from here"
+            )
+        mask = _drawn(step, weights, mask or _dense(weights), number, offered)
+        place.log(number, _row(mask))
+        if number < step.round:
+            write_ticket(so_far, mask, replace(about, round=number))
+    assert mask is not None, "a draw has at least one round"
+    write_ticket(place.out / "ticket.safetensors", mask, replace(about, round=step.round))
+
+
+def _drawn(step: Draw, weights: dict[str, PrunableWeight], before: Mask, number: int, offered: Offers) -> Mask:
     subject = Subject(
         weights={layer: weight.parameter.detach() for layer, weight in weights.items()},
-        mask=mask,
-        key=Key(step.seed).of("draw", step.round),
-        **_offers(step, place, networks, mask),
+        mask=before,
+        key=Key(step.seed).of("draw", number),
+        **offered(before),
     )
     kinds = {layer: weight.kind for layer, weight in weights.items()}
-    mask = draw_round(step.ticket, score(step.ticket, subject), kinds, previous, step.round)
-    method = str(getattr(step.ticket, "method", type(step.ticket).__name__))
-    write_ticket(place.out / "ticket.safetensors", mask, TicketFacts(method, step.round, step.seed, initial))
-    place.log(
-        step.round,
-        {
-            "density": float(mask.density),
-            "smallest_layer_density": float(min(mask.layer_densities().values())),
-            "collapsed_layers": float(len(layer_collapse(mask))),
-        },
-    )
+    return draw_round(step.ticket, score(step.ticket, subject), kinds, before, number)
 
 
-def _offers(step: Draw, place: Workplace, networks: dict[str, nn.Module], mask: Mask) -> dict[str, Any]:
-    """What the method's `scores_need` names: networks, and inputs and losses on batches of the training data.
-
-    Batches are keyed, so every call sees the same ones; they are not augmented.
-    """
-    needs = step.ticket.scores_need
-    device = arrange(step.compute)
-
-    def private() -> dict[str, nn.Module]:
-        copies = {name: device.place(copy.deepcopy(network)).eval() for name, network in networks.items()}
-        live = prunable(copies, tuple(copies), ("conv", "linear"))
-        MaskedWeights({layer: live[layer].parameter for layer in mask}, mask).impose()
-        return copies
-
-    offers: dict[str, Any] = {"networks": private} if needs else {}
-    if needs & {"inputs", "losses"}:
-        assert step.objective is not None, "the plan gives the objective to a method that needs batches"
-        order = Key(step.seed).of("probe")
-        plain = step.objective.model_copy(update={"augment": ()})
-        training = training_of(Data(step.images, plain, order), private(), {}, order, place, device)
-        offers |= {"inputs": lambda: training.inputs(0), "losses": training.losses}
-    return offers
+def _row(mask: Mask) -> dict[str, float]:
+    return {
+        "density": float(mask.density),
+        "smallest_layer_density": float(min(mask.layer_densities().values())),
+        "collapsed_layers": float(len(layer_collapse(mask))),
+    }
 
 
-def _tensors(networks: dict[str, nn.Module]) -> dict[str, Tensor]:
-    return {f"{name}.{key}": value for name, network in networks.items() for key, value in network.state_dict().items()}
+def _prunable(networks: dict[str, nn.Module], step: Draw) -> dict[str, PrunableWeight]:
+    assert step.ticket.networks is not None, "the spec was not resolved"
+    assert step.ticket.layers is not None, "the spec was not resolved"
+    return prunable(networks, step.ticket.networks, step.ticket.layers)
+
+
+def _dense(weights: dict[str, PrunableWeight]) -> Mask:
+    return Mask.dense({layer: tuple(weight.parameter.shape) for layer, weight in weights.items()})
+
+
+def _resumed(so_far: Path, place: Workplace, before: int) -> tuple[Mask | None, int]:
+    """The mask of the last round that was finished before an interruption and its number; else the input mask's."""
+    if so_far.exists():
+        try:
+            mask, facts, _ = read_ticket(so_far)
+        except CorruptFile:
+            # Nothing is lost but time: rounds are a function of the step's inputs.
+            so_far.unlink()
+        else:
+            return mask, facts.round
+    path = place.input("mask", "ticket.safetensors")
+    return (None if path is None else read_ticket(path)[0]), before
 
 
 def _give_ranked_weights(networks: dict[str, nn.Module], step: Draw, place: Workplace) -> None:
@@ -92,13 +99,8 @@ def _give_ranked_weights(networks: dict[str, nn.Module], step: Draw, place: Work
     path = place.input("weights", "weights.safetensors")
     if path is None:
         return
-    trained = trained_weights(path)
+    trained: dict[str, Tensor] = trained_weights(path)
     if getattr(step.ticket, "rank", "last") == "ema":
         averages = {name.removeprefix("ema."): value for name, value in trained.items() if name.startswith("ema.")}
         trained = {**trained, **averages}
     load_networks(networks, trained)
-
-
-def _previous(place: Workplace) -> Mask | None:
-    path = place.input("mask", "ticket.safetensors")
-    return None if path is None else read_ticket(path)[0]

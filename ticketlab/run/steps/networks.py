@@ -12,7 +12,7 @@ from ticketlab.datasets.shape import ImageShape
 from ticketlab.models.build import build
 from ticketlab.randomness import Key
 from ticketlab.training import checkpoint
-from ticketlab.training.setup import under
+from ticketlab.training.setup import named, under
 
 if TYPE_CHECKING:
     from ticketlab.plan.steps import Images
@@ -29,6 +29,13 @@ def load_networks(networks: Mapping[str, nn.Module], weights: Mapping[str, Tenso
     """Give every network the tensors saved under its name."""
     for name, network in networks.items():
         network.load_state_dict(under(name, weights))
+
+
+def tensors_of(networks: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """All tensors of networks, as they are saved."""
+    return {
+        key: value for name, network in networks.items() for key, value in named(name, network.state_dict()).items()
+    }
 
 
 def trained_weights(path: Path) -> dict[str, Tensor]:

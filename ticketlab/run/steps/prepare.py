@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
 
-from torch import nn
+from torch import Tensor, nn
 
-from ticketlab.datasets.batches import Batches, prepare
+from ticketlab.datasets.batches import prepare
 from ticketlab.datasets.pack import read_split
-from ticketlab.run.steps.measure import scaling_of
+from ticketlab.made import made
+from ticketlab.run.steps.images import scaling_of
 from ticketlab.run.steps.networks import trained_weights
-from ticketlab.training.setup import Masking, Setup, Training
+from ticketlab.training.setup import BatchStream, Setup, Training, Worn
 
 if TYPE_CHECKING:
     from ticketlab.plan.steps import Images
@@ -23,31 +22,34 @@ if TYPE_CHECKING:
     from ticketlab.spec.train import Objective
 
 
-@dataclass(frozen=True)
-class Data:
-    """What is trained on: images as the network sees them, the objective that says how many a batch has, their order."""
-
-    images: Images
-    objective: Objective
-    order: Key
+def training_images(images: Images, place: Workplace, device: Device) -> tuple[Tensor, Tensor]:
+    """The uint8 images and the labels that are trained on, on the device: the subset that `place` has, else all."""
+    split = read_split(place.home(images.dataset), images.dataset, "train")
+    pixels, labels = split.images, split.labels
+    subset = place.input("subset", "indices.safetensors")
+    if subset is not None:
+        indices = trained_weights(subset)["indices"]
+        pixels, labels = pixels[indices], labels[indices]
+    return prepare(pixels, images.size, images.fit, device.torch), labels.to(device.torch)
 
 
 def training_of(
-    data: Data,
+    objective: Objective,
     networks: Mapping[str, nn.Module],
-    masks: Mapping[str, Masking],
+    worn: Mapping[str, Worn],
+    batches: BatchStream,
     key: Key,
+    images: Images,
     place: Workplace,
     device: Device,
 ) -> Training:
-    """The objective's training of networks that are on the device, on the subset that `place` has, if it has one."""
-    scaling = scaling_of(data.images, data.images.scaling, place)
-    objective = data.objective
+    """The objective's training of networks on the device, dressed as `worn` says, on `batches` of `images`."""
+    scaling = scaling_of(images, images.scaling, place)
     setup = Setup(
         objective=objective,
         networks=networks,
-        masks=masks,
-        batches=_batches(data, place, device),
+        worn=worn,
+        batches=batches,
         scale=lambda pixels: device.images(scaling(pixels)),
         augmenters=[made(options.made_by)(options) for options in objective.augment],
         key=key,
@@ -55,20 +57,3 @@ def training_of(
         compile=device.compiled,
     )
     return cast("Training", made(objective.made_by)(setup))
-
-
-def made(made_by: str) -> Callable[..., Any]:
-    """The function that a choice of the spec names as "module:function"."""
-    module, _, name = made_by.partition(":")
-    return cast("Callable[..., Any]", getattr(import_module(module), name))
-
-
-def _batches(data: Data, place: Workplace, device: Device) -> Batches:
-    split = read_split(place.home(data.images.dataset), data.images.dataset, "train")
-    images, labels = split.images, split.labels
-    subset = place.input("subset", "indices.safetensors")
-    if subset is not None:
-        indices = trained_weights(subset)["indices"]
-        images, labels = images[indices], labels[indices]
-    pixels = prepare(images, data.images.size, data.images.fit, device.torch)
-    return Batches(pixels, labels.to(device.torch), data.objective.batch, data.order)

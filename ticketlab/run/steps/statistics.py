@@ -9,7 +9,8 @@ import torch
 from ticketlab.metrics.statistics import Statistics as Moments
 from ticketlab.randomness import Key
 from ticketlab.run.device import arrange
-from ticketlab.run.steps.measure import BATCH, extractor_of, real_images
+from ticketlab.run.steps.images import BATCH, real_images
+from ticketlab.run.steps.measure_samples import extractor_of
 from ticketlab.training import checkpoint
 
 if TYPE_CHECKING:

@@ -7,23 +7,29 @@ from typing import TYPE_CHECKING, cast
 
 from torch import Tensor, nn
 
+from ticketlab.datasets.batches import Batches
 from ticketlab.files import write_atomically, write_json
-from ticketlab.models.prunable import prunable
+from ticketlab.made import made
+from ticketlab.models.prunable import PrunableWeight, prunable
 from ticketlab.randomness import Key
 from ticketlab.run.device import Device, arrange
 from ticketlab.run.steps.measure import Measurer, measurer
-from ticketlab.run.steps.networks import initial_networks, load_networks, trained_weights
-from ticketlab.run.steps.prepare import Data, training_of
-from ticketlab.tickets.apply import MaskedWeights
+from ticketlab.run.steps.networks import initial_networks, load_networks, tensors_of, trained_weights
+from ticketlab.run.steps.prepare import training_images, training_of
+from ticketlab.tickets.facts import TicketFacts
 from ticketlab.tickets.file import read as read_ticket
+from ticketlab.tickets.file import write as write_ticket
 from ticketlab.tickets.mask import Mask
+from ticketlab.tickets.worn import Bare, Fixed
 from ticketlab.training import checkpoint
+from ticketlab.training.checkpoint import content_digest
 from ticketlab.training.loop import Course, follow
-from ticketlab.training.setup import Training
+from ticketlab.training.setup import Training, named
 
 if TYPE_CHECKING:
     from ticketlab.plan.steps import Step, Train
     from ticketlab.run.workplace import Workplace
+    from ticketlab.spec.drawing import Evolving
 
 
 def perform(asked: Step, place: Workplace) -> None:
@@ -34,15 +40,27 @@ def perform(asked: Step, place: Workplace) -> None:
     start = place.input("start", "rewind.safetensors" if step.begin else "weights.safetensors")
     if start is not None:
         load_networks(networks, trained_weights(start))
+    initial = content_digest(tensors_of(networks))
     for network in networks.values():
         device.place(network)
-    data = Data(step.images, step.objective, Key(step.seed).of("data"))
-    training = training_of(data, networks, _masks(place, networks), Key(step.seed).of("train"), place, device)
+    pixels, labels = training_images(step.images, place, device)
+    worn = _worn(step, place, networks)
+    training = training_of(
+        objective=step.objective,
+        networks=networks,
+        worn=worn,
+        batches=Batches(pixels, labels, step.objective.batch, Key(step.seed).of("data")),
+        key=Key(step.seed).of("train"),
+        images=step.images,
+        place=place,
+        device=device,
+    )
     course = Course(
         begin=step.begin,
         end=step.objective.steps,
         compute=step.compute,
         folder=place.folder,
+        device=device.torch.type,
         keep=step.keep,
         kept=place.out / "rewind.safetensors",
         watch_every=step.watch_every,
@@ -50,23 +68,48 @@ def perform(asked: Step, place: Workplace) -> None:
     )
     follow(training, course, place.log, place.stopping)
     checkpoint.write(place.out / "weights.safetensors", training.weights(), {"steps": step.objective.steps})
+    if step.evolving is not None:
+        about = TicketFacts(step.evolving.name, 0, step.seed, initial)
+        write_ticket(place.out / "ticket.safetensors", _mask_of(worn), about, _running_statistics(networks))
 
 
-def _masks(place: Workplace, networks: Mapping[str, nn.Module]) -> dict[str, MaskedWeights]:
-    """The mask, tied to the live weights of each network that it covers."""
+def _worn(step: Train, place: Workplace, networks: Mapping[str, nn.Module]) -> dict[str, Bare]:
+    """How each network wears its mask: the one it makes itself, the one given, or none."""
+    if step.evolving is not None:
+        return {name: _evolving(step.evolving, name, networks, step.seed) for name in networks}
     path = place.input("mask", "ticket.safetensors")
     if path is None:
-        return {}
-    mask, _, _ = read_ticket(path)
-    by_network: dict[str, dict[str, Tensor]] = {}
-    for layer in mask:
-        by_network.setdefault(layer.partition(".")[0], {})[layer] = mask[layer]
-    live = {
-        layer: weight.parameter for layer, weight in prunable(networks, tuple(networks), ("conv", "linear")).items()
-    }
+        return {name: Bare(network) for name, network in networks.items()}
+    mask = read_ticket(path)[0]
+    live = prunable(networks, tuple(networks), ("conv", "linear"))
+    return {name: _fixed(network, mask.of_network(name), live) for name, network in networks.items()}
+
+
+def _evolving(options: Evolving, name: str, networks: Mapping[str, nn.Module], seed: int) -> Bare:
+    assert options.networks is not None, "the spec was not resolved"
+    assert options.layers is not None, "the spec was not resolved"
+    if name not in options.networks:
+        return Bare(networks[name])
+    layers = {layer: weight.parameter for layer, weight in prunable(networks, (name,), options.layers).items()}
+    return cast("Bare", made(options.made_by)(options, networks[name], layers, Key(seed).of("ticket", name)))
+
+
+def _fixed(network: nn.Module, mask: Mask | None, live: Mapping[str, PrunableWeight]) -> Bare:
+    if mask is None:
+        return Bare(network)
+    return Fixed(network, {layer: live[layer].parameter for layer in mask}, mask)
+
+
+def _mask_of(worn: Mapping[str, Bare]) -> Mask:
+    """One mask over all networks that wear one."""
+    masks = [mask for bare in worn.values() if (mask := bare.mask()) is not None]
+    return Mask({layer: mask[layer] for mask in masks for layer in mask})
+
+
+def _running_statistics(networks: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """The buffers of all networks: they belong to a ticket whose weights were never trained."""
     return {
-        name: MaskedWeights({layer: live[layer] for layer in layers}, Mask(layers))
-        for name, layers in by_network.items()
+        key: value for name, network in networks.items() for key, value in named(name, network.named_buffers()).items()
     }
 
 

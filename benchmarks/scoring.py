@@ -1,0 +1,197 @@
+"""Rounds of PX and SynFlow against a plain loop of one forward and backward pass, interleaved in one process.
+
+    python benchmarks/scoring.py [--rounds 100] [--images 100] [--density 0.018] [--threads N] [--device cpu]
+
+A round is what a run does between two masks: a private masked copy of the network, the scores, the next mask. The plain
+pass is `network(images).sum().backward()` at the batch the method works with (all images for PX, one for SynFlow), in
+eval mode, once in the method's double precision and once in single. Prints medians per round, how many plain passes of
+the same precision its scores cost (with the private copy), and that divided by the passes the method needs, counting a forward pass alone as a
+third: 5/3 for PX (gates forward, ones forward, squares forward and backward), 1 for SynFlow. Peak memory is that of a
+process of its own for either loop, above what the network, the images and the imports take.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ticketlab.datasets.shape import ImageShape
+from ticketlab.models.build import build
+from ticketlab.models.prunable import prunable
+from ticketlab.randomness import Key
+from ticketlab.spec.drawing import Drawn, Schedule
+from ticketlab.spec.foresight import Px, SynFlow
+from ticketlab.spec.model import ModelChoice, Resnet, Vgg
+from ticketlab.tickets.apply import MaskedWeights
+from ticketlab.tickets.draw import draw_round
+from ticketlab.tickets.mask import Mask
+from ticketlab.tickets.scoring import score
+from ticketlab.tickets.subject import Subject
+
+SHAPE = ImageShape(3, 32, 10)
+MODELS: dict[str, ModelChoice] = {"resnet20": Resnet(depth=20), "vgg16": Vgg(depth=16)}
+METHODS: dict[str, type[Drawn]] = {"px": Px, "synflow": SynFlow}
+PASSES = {"px": Fraction(5, 3), "synflow": Fraction(1)}
+MEBI = 2**20
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is measured: how many rounds to which density, on how many images, where."""
+
+    rounds: int
+    images: int
+    density: float
+    device: str
+
+
+def network_of(model: str, asked: Asked) -> nn.Module:
+    return build(MODELS[model], SHAPE, Key(0))["classifier"].eval().to(asked.device)
+
+
+def images_of(asked: Asked) -> Tensor:
+    return torch.randn(asked.images, 3, 32, 32, generator=torch.Generator().manual_seed(0)).to(asked.device)
+
+
+def rounds(model: str, method: str, asked: Asked, times: list[float] | None = None) -> Callable[[], None]:
+    """A function that does the next round, as the draw of a run does; `times` is told what the next mask takes."""
+    network, images = network_of(model, asked), images_of(asked)
+    options = METHODS[method](schedule=Schedule(rounds=asked.rounds, density=asked.density))
+    live = prunable({"classifier": network}, ("classifier",), ("conv", "linear"))
+    kinds = {layer: weight.kind for layer, weight in live.items()}
+    state = {"mask": Mask.dense({layer: tuple(weight.parameter.shape) for layer, weight in live.items()})}
+    done = [0]
+    spent = times if times is not None else []
+
+    def private() -> dict[str, nn.Module]:
+        copies: dict[str, nn.Module] = {"classifier": copy.deepcopy(network)}
+        own = prunable(copies, ("classifier",), ("conv", "linear"))
+        MaskedWeights({layer: weight.parameter for layer, weight in own.items()}, state["mask"]).impose()
+        return copies
+
+    def one_round() -> None:
+        done[0] += 1
+        subject = Subject(
+            weights={layer: weight.parameter.detach() for layer, weight in live.items()},
+            mask=state["mask"],
+            key=Key(0),
+            networks=private,
+            shapes={"classifier": (3, 32, 32)},
+            batches=(asked.images,),
+            inputs=lambda number: {"classifier": images},
+        )
+        scores = score(options, subject)
+        started = time.perf_counter()
+        state["mask"] = draw_round(options, scores, kinds, state["mask"], done[0])
+        spent.append(time.perf_counter() - started)
+
+    return one_round
+
+
+def passes(model: str, method: str, asked: Asked, dtype: torch.dtype) -> Callable[[], None]:
+    """A function that does one plain forward and backward pass."""
+    network = network_of(model, asked).to(dtype)
+    images = images_of(asked).to(dtype)[: 1 if method == "synflow" else None]
+
+    def one_pass() -> None:
+        network.zero_grad(set_to_none=True)
+        network(images).sum().backward()
+
+    return one_pass
+
+
+def seconds(work: Callable[[], None], device: str) -> float:
+    started = time.perf_counter()
+    work()
+    if device != "cpu":
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def peak(model: str, method: str, what: str, asked: Asked) -> float:
+    """MiB above the start that two rounds, or two double-precision passes, take in a process of its own."""
+    command = [sys.executable, __file__, "--peak", model, method, what, "--images", str(asked.images)]
+    command += ["--device", asked.device, "--threads", str(torch.get_num_threads())]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def own_peak(model: str, method: str, what: str, asked: Asked) -> float:
+    work = rounds(model, method, asked) if what == "round" else passes(model, method, asked, torch.float64)
+    if asked.device != "cpu":
+        start = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        work(), work()
+        return (torch.cuda.max_memory_allocated() - start) / MEBI
+    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts again (Linux)
+    start = high_water()
+    work(), work()
+    return high_water() - start
+
+
+def high_water() -> float:
+    """The most memory this process has held so far, MiB."""
+    status = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))
+
+
+def compare(model: str, method: str, asked: Asked) -> None:
+    """Measure and print one model with one method."""
+    masking: list[float] = []
+    loops = {
+        "round": rounds(model, method, asked, masking),
+        "double": passes(model, method, asked, torch.float64),
+        "single": passes(model, method, asked, torch.float32),
+    }
+    loops["double"](), loops["single"]()
+    times: dict[str, list[float]] = {name: [] for name in loops}
+    for number in range(asked.rounds):
+        for name in list(loops)[:: 1 if number % 2 else -1]:
+            times[name].append(seconds(loops[name], asked.device))
+    times["scores"] = [whole - mask for whole, mask in zip(times["round"], masking, strict=True)]
+    middle = {name: statistics.median(found) * 1e3 for name, found in times.items()}
+    cost, needed = middle["scores"] / middle["double"], float(PASSES[method])
+    print(
+        f"{model:9} {method:8} round {middle['round']:8.1f} ms, of that scores {middle['scores']:8.1f} ms   pass {middle['double']:8.1f} ms double, "
+        f"{middle['single']:8.1f} ms single   {cost:5.2f} passes, {cost / needed:5.2f} per pass needed "
+        f"({middle['scores'] / middle['single'] / needed:.2f} of single)   "
+        f"peak {peak(model, method, 'round', asked):.0f} MiB, plain {peak(model, method, 'pass', asked):.0f} MiB",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Compare both methods on both models."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--images", type=int, default=100)
+    parser.add_argument("--density", type=float, default=0.018)
+    parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--peak", nargs=3, default=None, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    asked = Asked(given.rounds, given.images, given.density, given.device)
+    torch.set_num_threads(given.threads or torch.get_num_threads())
+    if given.peak:
+        model, method, what = given.peak
+        print(own_peak(model, method, what, asked))
+        return
+    for model in given.models:
+        for method in given.methods:
+            compare(model, method, asked)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,245 @@
+"""What every ticket method promises on every model and objective, by being registered: no line of test code for one."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from ruamel.yaml import YAML
+
+from ticketlab.errors import Interrupted, SpecError
+from ticketlab.files import sha256_file
+from ticketlab.run.experiment import Experiment, load_spec, open_experiment, run
+from ticketlab.run.project import Project
+from ticketlab.spec.drawing import Drawn, Evolving
+from ticketlab.spec.language import place_at, tag_of
+from ticketlab.spec.model import ModelChoice
+from ticketlab.spec.section import Choice
+from ticketlab.spec.task import GAN, Task
+from ticketlab.spec.train import Objective
+from ticketlab.tickets.file import read as read_ticket
+from ticketlab.training import checkpoint
+
+SMALL: dict[str, Any] = {"width": 4, "critic_width": 4, "latent": 4}
+"""What a model's fields of these names are set to; all others keep their defaults."""
+
+LEAST: dict[str, Any] = {
+    "mlp": {"hidden": [6]},
+    "lenet": {"channels": [2, 3], "hidden": [6]},
+    "resnet": {"depth": 8},
+}
+DENSITY = 0.5
+
+
+def members(section: str) -> list[type[Choice]]:
+    """The registered members of a family."""
+    place = place_at((section,), {})
+    assert place is not None
+    return list(place.sections)  # type: ignore[arg-type]
+
+
+def tag(member: type[Choice]) -> str:
+    found = tag_of(member)
+    assert found is not None
+    return found[1]
+
+
+def methods() -> list[type[Choice]]:
+    return [member for member in members("ticket") if issubclass(member, Drawn | Evolving)]
+
+
+@dataclass(frozen=True)
+class Combination:
+    """A ticket method, a model and an objective of the model's task."""
+
+    method: type[Choice]
+    model: type[ModelChoice]
+    objective: type[Objective]
+
+    @property
+    def name(self) -> str:
+        return f"{tag(self.method)}-{tag(self.model)}-{tag(self.objective)}".replace("_", "-")
+
+    def page(self) -> dict[str, Any]:
+        """The spec, of the smallest size; the ticket lies on every network of the model."""
+        ticket: dict[str, Any] = {"method": tag(self.method), "networks": list(self.model.networks)}
+        if issubclass(self.method, Drawn):
+            ticket["schedule"] = {"rounds": 2, "density": DENSITY}
+        elif "density" in self.method.model_fields:
+            ticket["density"] = DENSITY
+        if "probe" in self.method.model_fields:
+            ticket["probe"] = {"per_class": 1, "batch": 4}
+        small = {name: value for name, value in SMALL.items() if name in self.model.model_fields}
+        kind = tag(self.model)
+        sizes = self.model.sizes
+        return {
+            "name": self.name,
+            "data": {"dataset": "cifar10", "size": min(sizes) if sizes else 16},
+            "model": {"kind": kind, **small, **LEAST.get(kind, {})},
+            "ticket": ticket,
+            "arms": ["ticket", "random"],
+            "train": {"objective": tag(self.objective), "steps": 20},
+            "compute": {"device": "cpu", "threads": 1, "checkpoint_seconds": 0},
+        }
+
+
+def combinations() -> Iterator[Combination]:
+    for method in methods():
+        for model in members("model"):
+            for objective in members("train"):
+                if model.trains == objective.trains:  # type: ignore[attr-defined]
+                    yield Combination(method, model, objective)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Laid:
+    """A combination's spec in a project of its own."""
+
+    file: Path
+
+    @property
+    def root(self) -> Path:
+        return self.file.parent
+
+    def open(self) -> Experiment:
+        return open_experiment(self.file, to_smoke=True)
+
+    def run(self) -> dict[str, str]:
+        """Smoke the spec to its end; the sha256 of every file it published."""
+        outcome = run(self.open())
+        assert outcome.failures == [], outcome.failures
+        return self.published()
+
+    def run_until(self, moment: int) -> bool:
+        """Smoke until the run has asked `moment` times whether to stop and asks again; whether it was stopped."""
+        asked = iter(range(moment))
+        try:
+            outcome = run(self.open(), stopping=lambda: next(asked, None) is None)
+        except Interrupted:
+            return True
+        assert outcome.failures == [], outcome.failures
+        return False
+
+    def published(self) -> dict[str, str]:
+        folder = Project(self.root, smoke=True).runs
+        return {
+            path.relative_to(folder).as_posix(): sha256_file(path)
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+
+
+def lay(combination: Combination, root: Path, **sections: Any) -> Laid:
+    """The combination's spec written into an empty project."""
+    (root / ".ticketlab").mkdir(parents=True)
+    file = root / "spec.yaml"
+    page = combination.page()
+    for name, values in sections.items():
+        page[name] = {**page[name], **values}
+    YAML(typ="safe").dump(json.loads(json.dumps(page)), file)
+    return Laid(file)
+
+
+def refusal(combination: Combination, root: Path) -> str | None:
+    """Why the spec is refused when it is read; None if it is accepted."""
+    laid = lay(combination, root / "read")
+    try:
+        load_spec(laid.file)
+    except SpecError as error:
+        return str(error)
+    return None
+
+
+EVERY = list(combinations())
+
+
+def smallest(task: Task) -> tuple[Any, Any]:
+    """The first objective of a task, and its model of fewest parameters at the sizes above."""
+    objective = next(member for member in members("train") if member.trains == task)  # type: ignore[attr-defined]
+    return (
+        next(member for member in members("model") if tag(member) == ("sngan" if task == GAN else "mlp"))
+    ), objective
+
+
+def asked_always(combination: Combination) -> bool:
+    """Whether it is in the default run: every method on a small model of each task, one method on every model."""
+    small = smallest(combination.model.trains)
+    return (combination.model, combination.objective) == small or tag(combination.method) == "random"
+
+
+def marked(always: Callable[[Combination], bool]) -> list[Any]:
+    """All combinations; those that are not in the default run are marked long."""
+    return [pytest.param(one, id=one.name, marks=[] if always(one) else [pytest.mark.long]) for one in EVERY]
+
+
+def accepted(combination: Combination, tmp_path: Path) -> None:
+    """Skips what is refused when it is read, once it is seen that the refusal says what to do instead."""
+    said = refusal(combination, tmp_path)
+    if said is not None:
+        assert "  -> " in said, f"a refusal says what to do instead: {said}"
+        pytest.skip(said.splitlines()[0])
+
+
+@pytest.mark.parametrize("combination", marked(asked_always))
+def test_a_method_is_refused_with_a_reason_or_keeps_its_promises(combination: Combination, tmp_path: Path) -> None:
+    """Smoke, exact repeat, masks, and nothing left behind."""
+    accepted(combination, tmp_path)
+    state = torch.get_rng_state()
+    first = lay(combination, tmp_path / "first")
+    published = first.run()
+    assert published, "nothing was published"
+    assert torch.equal(torch.get_rng_state(), state), "the global generator was touched"
+    again = lay(combination, tmp_path / "again")
+    assert again.run() == published
+    check_masks(first.open())
+    check_nothing_is_left(first)
+
+
+@pytest.mark.parametrize("combination", marked(lambda one: tag(one.model) == "mlp"))
+def test_a_run_stopped_at_any_question_ends_with_the_same_bits(combination: Combination, tmp_path: Path) -> None:
+    accepted(combination, tmp_path)
+    published = lay(combination, tmp_path / "undisturbed").run()
+    stopped = lay(combination, tmp_path / "stopped")
+    stops = 0
+    for moment in itertools.cycle((0, 1)):
+        if not stopped.run_until(moment):
+            break
+        stops += 1
+        assert stops < 200, "the run never ends"
+    assert stops > 0
+    assert stopped.published() == published
+
+
+def check_masks(experiment: Experiment) -> None:
+    """Counts are exact, pruned weights are exactly zero, the control keeps as many per layer and is another mask."""
+    masks = {}
+    for address in experiment.plan.arms():
+        final = address.plan.final
+        assert final.mask is not None
+        mask, facts, _ = read_ticket(experiment.store.result(final.mask).path("ticket.safetensors"))
+        tensors, _ = checkpoint.read(experiment.store.result(final.train).path("weights.safetensors"))
+        for layer, kept in mask.items():
+            assert not tensors[layer][~kept].any(), layer
+            assert tensors[layer].isfinite().all(), layer
+        assert 0 < mask.kept < mask.size
+        assert facts.seed == address.cell.spec.seed
+        masks[address.plan.arm] = mask
+    assert masks["ticket"].layer_kept() == masks["random"].layer_kept()
+    assert masks["ticket"] != masks["random"]
+    for network in {layer.partition(".")[0] for layer in masks["ticket"]}:
+        part = masks["ticket"].of_network(network)
+        assert part is not None
+        assert abs(part.kept - DENSITY * part.size) <= len(part)
+
+
+def check_nothing_is_left(laid: Laid) -> None:
+    """Finished steps leave no unfinished work, no scratch file."""
+    lab = laid.root / ".ticketlab" / "smoke"
+    assert [path.name for path in lab.glob("work/*")] == []
+    assert [path.name for path in lab.rglob("*.part")] == []

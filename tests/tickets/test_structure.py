@@ -1,0 +1,92 @@
+"""Structures: whole channels that fit the budget, exactly n of every m inputs, and controls that keep them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from ticketlab.randomness import Key
+from ticketlab.spec.drawing import NofM, StructureChoice
+from ticketlab.tickets.controls import random_like, shuffled
+from ticketlab.tickets.mask import Mask
+from ticketlab.tickets.structure import Channels, Groups, structure_of
+
+KEY = Key(3)
+
+
+def scores(**shapes: tuple[int, ...]) -> dict[str, Tensor]:
+    return {
+        f"net.{name}": torch.rand(shape, generator=KEY.of(name).generator(), dtype=torch.float64)
+        for name, shape in shapes.items()
+    }
+
+
+def dense(given_scores: dict[str, Tensor]) -> Mask:
+    return Mask.dense({name: tuple(score.shape) for name, score in given_scores.items()})
+
+
+@given(keep=st.integers(0, 130))
+def test_channels_are_the_best_by_mean_score_until_the_budget_is_full(keep: int) -> None:
+    asked = scores(a=(4, 3, 2, 2), b=(6, 5), c=(3, 2, 1, 1))
+    kept = Channels().select(asked, keep, dense(asked))
+    ranked = sorted(
+        ((float(row.mean()), row.numel(), name, i) for name, score in asked.items() for i, row in enumerate(score)),
+        reverse=True,
+    )
+    budget, expected = keep, set()
+    for _, size, name, i in ranked:
+        if size > budget:
+            break
+        expected.add((name, i))
+        budget -= size
+    assert {(name, i) for name, bits in kept.items() for i, row in enumerate(bits) if row.any()} == expected
+    assert all(bool(row.all()) or not bool(row.any()) for bits in kept.values() for row in bits)
+
+
+def test_a_channel_that_was_pruned_does_not_come_back() -> None:
+    asked = scores(a=(4, 3))
+    before = dense(asked)["net.a"]
+    best = int(asked["net.a"].mean(1).argmax())
+    before[best] = False
+    kept = Channels().select(asked, 9, Mask({"net.a": before}))["net.a"]
+    assert not kept[best].any()
+    assert int(kept.count_nonzero()) == 9
+
+
+@pytest.mark.parametrize(("n", "m"), [(2, 4), (1, 4), (4, 8)])
+@pytest.mark.parametrize("shape", [(3, 16), (2, 8, 3, 3), (5, 24, 1, 1)])
+def test_n_of_every_m_inputs_are_kept_and_they_are_the_highest(n: int, m: int, shape: tuple[int, ...]) -> None:
+    asked = scores(a=shape)
+    kept = Groups(n, m).select(asked, 0, dense(asked))["net.a"]
+    by_output = asked["net.a"].movedim(1, -1).reshape(-1, m)
+    bits = kept.movedim(1, -1).reshape(-1, m)
+    assert (bits.sum(1) == n).all()
+    for values, chosen in zip(by_output, bits, strict=True):
+        assert values[chosen].min() > values[~chosen].max()
+
+
+def test_inputs_beyond_the_last_whole_group_keep_the_same_share_rounded_up() -> None:
+    asked = scores(a=(2, 7))
+    kept = Groups(2, 4).select(asked, 0, dense(asked))["net.a"]
+    assert kept[:, :4].sum(1).tolist() == [2, 2]
+    assert kept[:, 4:].sum(1).tolist() == [2, 2]
+
+
+@pytest.mark.parametrize("choice", ["weights", "channels", NofM(n=2, m=4)])
+@pytest.mark.parametrize("control", [random_like, shuffled])
+def test_controls_keep_counts_and_structure_and_differ(choice: StructureChoice, control: object) -> None:
+    structure = structure_of(choice)
+    asked = scores(a=(6, 8, 3, 3), b=(10, 12))
+    drawn = structure.select(asked, 276, dense(asked))
+    mask = Mask(drawn)
+    other = control(mask, Key(9), structure)  # type: ignore[operator]
+    assert other.layer_kept() == mask.layer_kept()
+    for name, bits in other.items():
+        assert not torch.equal(bits, mask[name])
+        if choice == "channels":
+            assert all(bool(row.all()) or not bool(row.any()) for row in bits)
+        if isinstance(choice, NofM):
+            assert (bits.movedim(1, -1).reshape(-1, 4).sum(1) == 2).all()

@@ -1,0 +1,28 @@
+"""Measuring a classifier on labelled images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ticketlab.metrics.accuracy import classify
+from ticketlab.run.steps.images import BATCH, real_images, scaling_of
+from ticketlab.run.steps.measure import Found, Measurer
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ticketlab.plan.steps import Images, Measurement
+    from ticketlab.run.device import Device
+    from ticketlab.run.workplace import Workplace
+
+
+def measurer(measurement: Measurement, images: Images, seed: int, place: Workplace, device: Device) -> Measurer:
+    """Accuracy and loss on the whole split."""
+    pixels, labels = real_images(images, measurement.split, place, device)
+    scaling = scaling_of(images, images.scaling, place)
+
+    def measured(network: nn.Module) -> Found:
+        scores = classify(network, pixels, labels, lambda batch: device.images(scaling(batch)), BATCH)
+        return Found({name: scores[name] for name in measurement.metrics})
+
+    return measured

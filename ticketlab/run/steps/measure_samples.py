@@ -1,0 +1,83 @@
+"""Measuring a generator: features of its samples against those of real images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor, nn
+
+from ticketlab.datasets.shape import ImageShape
+from ticketlab.made import made
+from ticketlab.metrics.extractors import FeatureExtractor, quantise
+from ticketlab.metrics.generative import measure
+from ticketlab.metrics.statistics import Statistics
+from ticketlab.randomness import Key
+from ticketlab.report.grid import grid
+from ticketlab.run.steps.images import BATCH, scaling_of
+from ticketlab.run.steps.measure import Found, Measurer
+from ticketlab.run.steps.networks import trained_weights
+from ticketlab.training.setup import under
+
+if TYPE_CHECKING:
+    from ticketlab.plan.steps import Images, Measurement
+    from ticketlab.run.device import Device
+    from ticketlab.run.workplace import Workplace
+    from ticketlab.spec.evaluate import Extractor
+
+GRID = 64
+
+
+def measurer(measurement: Measurement, images: Images, seed: int, place: Workplace, device: Device) -> Measurer:
+    """Distances between the features of keyed samples and the reference statistics; the first samples as a grid."""
+    assert measurement.extractor is not None, "samples are compared through a feature extractor"
+    extractor = extractor_of(measurement.extractor, images, place, device)
+    statistics_file, features_file = (
+        place.input("statistics", name) for name in ("statistics.npz", "features.safetensors")
+    )
+    assert statistics_file is not None, "generators are measured against statistics"
+    assert features_file is not None, "generators are measured against features"
+    statistics = Statistics.load(statistics_file)
+    features = trained_weights(features_file)["features"].numpy()
+
+    def measured(generator: nn.Module) -> Found:
+        samples = generate(generator, measurement.samples, Key(seed).of("evaluate"), device)
+        fake = extractor.features(samples, BATCH)
+        metrics = measure(measurement.metrics, features, statistics, fake, extractor, measurement.neighbours)
+        return Found(metrics, grid(samples[:GRID]))
+
+    return measured
+
+
+def extractor_of(options: Extractor, images: Images, place: Workplace, device: Device) -> FeatureExtractor:
+    """The feature extractor on the device, with the weights of the `extractor` input if it is one that the lab trains."""
+    build = made(options.made_by)
+    shape = ImageShape(images.channels, images.size, images.classes)
+    path = place.input("extractor", "weights.safetensors")
+    if path is None:
+        extractor = cast("FeatureExtractor", build(options, shape))
+    else:
+        scaling = scaling_of(images, "standard", place)
+        state = under("classifier", trained_weights(path))
+        extractor = cast(
+            "FeatureExtractor",
+            build(options, shape, state, dataset=images.dataset, scaling=scaling),
+        )
+    extractor.network.to(device.torch)
+    return extractor
+
+
+@torch.no_grad()
+def generate(generator: nn.Module, count: int, key: Key, device: Device) -> Tensor:
+    """`count` samples as uint8 images (N, C, S, S) on the device; the n-th depends on the key and n alone."""
+    was_training = generator.training
+    generator.eval()
+    latent = cast("int", generator.latent)
+    batches = []
+    for start in range(0, count, BATCH):
+        noise = torch.randn(BATCH, latent, generator=key.of("noise", start).generator())
+        with device.precision():
+            images = generator(noise[: min(BATCH, count - start)].to(device.torch))
+        batches.append(quantise(images.float()))
+    generator.train(was_training)
+    return torch.cat(batches)

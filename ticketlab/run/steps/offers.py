@@ -1,0 +1,103 @@
+"""What a run offers to a method that scores weights: private networks, and a probe set with its inputs and losses."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from ticketlab.datasets.subset import draw
+from ticketlab.models.prunable import prunable
+from ticketlab.randomness import Key
+from ticketlab.run.device import Device, arrange
+from ticketlab.run.steps.prepare import training_images, training_of
+from ticketlab.tickets.apply import MaskedWeights
+from ticketlab.tickets.mask import Mask
+from ticketlab.tickets.worn import Bare
+from ticketlab.training import checkpoint
+
+if TYPE_CHECKING:
+    from ticketlab.plan.steps import Draw, Images
+    from ticketlab.run.workplace import Workplace
+    from ticketlab.spec.drawing import Probed
+
+Offers = Callable[[Mask], dict[str, Any]]
+"""From the mask of the last round to the fields of a `Subject` beside weights, mask and key."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The images a method looks at, in batches on the device; the same in every call."""
+
+    images: tuple[Tensor, ...]
+    labels: tuple[Tensor, ...]
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Images per batch."""
+        return tuple(map(len, self.labels))
+
+    def at(self, number: int) -> tuple[Tensor, Tensor]:
+        """One batch."""
+        return self.images[number], self.labels[number]
+
+
+def offers(step: Draw, place: Workplace, networks: Mapping[str, nn.Module]) -> Offers:
+    """What the method's `scores_need` names; writes `probe.safetensors`, the probe set's indices, if it has one."""
+    device = arrange(step.compute)
+    needs = step.ticket.scores_need
+    shapes = {name: _input_shape(network, step.images) for name, network in networks.items()}
+    if not needs:
+        return lambda mask: {}
+    if not needs & {"inputs", "losses"}:
+        return lambda mask: {"networks": lambda: _private(networks, mask, device), "shapes": shapes}
+    return _with_probe(step, place, networks, device)
+
+
+def _input_shape(network: nn.Module, images: Images) -> tuple[int, ...]:
+    """A network that has a `latent` is given noise of that many dimensions, any other one images."""
+    latent = getattr(network, "latent", None)
+    return (images.channels, images.size, images.size) if latent is None else (latent,)
+
+
+def _with_probe(step: Draw, place: Workplace, networks: Mapping[str, nn.Module], device: Device) -> Offers:
+    assert step.objective is not None, "the plan gives the objective to a method that needs batches"
+    probe = _probe(step, place, device)
+    plain = step.objective.model_copy(update={"augment": ()})
+    shown = {name: device.place(copy.deepcopy(network)) for name, network in networks.items()}
+    training = training_of(
+        objective=plain,
+        networks=shown,
+        worn={name: Bare(network) for name, network in shown.items()},
+        batches=probe,
+        key=Key(step.seed).of("probe"),
+        images=step.images,
+        place=place,
+        device=device,
+    )
+    return lambda mask: {
+        "networks": lambda: _private(networks, mask, device),
+        "batches": probe.sizes,
+        "inputs": training.inputs,
+        "losses": training.losses,
+    }
+
+
+def _private(networks: Mapping[str, nn.Module], mask: Mask, device: Device) -> dict[str, nn.Module]:
+    copies = {name: device.place(copy.deepcopy(network)).eval() for name, network in networks.items()}
+    live = prunable(copies, tuple(copies), ("conv", "linear"))
+    MaskedWeights({layer: live[layer].parameter for layer in mask}, mask).impose()
+    return copies
+
+
+def _probe(step: Draw, place: Workplace, device: Device) -> Probe:
+    asked = cast("Probed", step.ticket).probe
+    pixels, labels = training_images(step.images, place, device)
+    indices = draw(labels, asked.per_class * step.images.classes, "balanced", Key(step.seed).of("probe"))
+    checkpoint.write(place.out / "probe.safetensors", {"indices": indices}, {"per_class": asked.per_class})
+    chosen = indices.to(device.torch)
+    return Probe(torch.split(pixels[chosen], asked.batch), torch.split(labels[chosen], asked.batch))

@@ -1,0 +1,225 @@
+"""What the ways of drawing a ticket share: where the mask lies, its schedule, its scope, what survivors return to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from ticketlab.spec.impossible import Impossible
+from ticketlab.spec.section import Choice, Section, Share
+
+if TYPE_CHECKING:
+    from ticketlab.spec.positions import Path
+    from ticketlab.spec.spec import Spec
+
+SMOKE_STEPS = 2
+SMOKE_ROUNDS = 2
+
+Pruned = Annotated[float, Field(ge=0, lt=1)]
+LayerKind = Literal["conv", "linear"]
+
+
+class PrunedByKind(Section):
+    """Shares pruned per round, conv and linear layers apart; a kind that is left out stays dense."""
+
+    conv: Pruned | None = Field(
+        default=None, description="Share of the remaining conv weights pruned per round, in [0, 1)."
+    )
+    linear: Pruned | None = Field(
+        default=None, description="Share of the remaining linear weights pruned per round, in [0, 1)."
+    )
+
+
+class DensityByKind(Section):
+    """Shares kept at the end, conv and linear layers apart; a kind that is left out stays dense."""
+
+    conv: Share | None = Field(default=None, description="Share of the conv weights kept at the end, in (0, 1].")
+    linear: Share | None = Field(default=None, description="Share of the linear weights kept at the end, in (0, 1].")
+
+
+class Schedule(Section):
+    """How density falls over the rounds: by `rate` of what is left each round, or to `density` at the end."""
+
+    rounds: int = Field(default=1, ge=1, le=10_000, description="Number of times the mask is tightened; 1 is one-shot.")
+    rate: Pruned | PrunedByKind | None = Field(
+        default=None,
+        description="Share of the REMAINING weights pruned in each round, in [0, 1); exclusive with `density`.",
+    )
+    density: Share | DensityByKind | None = Field(
+        default=None, description="Share of the weights kept after the last round, in (0, 1]; exclusive with `rate`."
+    )
+    spacing: Literal["exponential", "linear"] = Field(
+        default="exponential",
+        description="With `density`: the same share of what is left each round, or the same share of the whole.",
+    )
+
+    @model_validator(mode="after")
+    def _one_of_rate_and_density(self) -> Schedule:
+        if (self.rate is None) == (self.density is None):
+            raise ValueError("give exactly one of `rate` (pruned per round) and `density` (kept at the end)")
+        return self
+
+    @property
+    def by_kind(self) -> PrunedByKind | DensityByKind | None:
+        """The shares of conv and linear layers, where they have budgets of their own."""
+        fractions = self.rate if self.rate is not None else self.density
+        return fractions if isinstance(fractions, PrunedByKind | DensityByKind) else None
+
+
+class RewindTo(Section):
+    """Rewinding to an early step of the first training."""
+
+    step: int = Field(ge=1, description="Training step whose weights every round returns to.")
+
+
+class NofM(Section):
+    """N of every M consecutive inputs are kept."""
+
+    n: int = Field(ge=1, le=64, description="Inputs kept of every m.")
+    m: int = Field(ge=2, le=64, description="Consecutive inputs that make a group.")
+
+    @model_validator(mode="after")
+    def _some_are_pruned(self) -> NofM:
+        if self.n >= self.m:
+            raise ValueError(f"{self.n} of {self.m} prunes nothing; `n` is smaller than `m`")
+        return self
+
+
+StructureChoice = Literal["weights", "channels"] | NofM
+
+
+class Probe(Section):
+    """The training images that scores look at: drawn once, balanced by class, never augmented, recorded."""
+
+    per_class: int = Field(default=10, ge=1, le=100_000, description="Images of each class.")
+    batch: int = Field(
+        default=256,
+        ge=1,
+        le=65_536,
+        description="Images per forward pass; sums over batches do not depend on it but for rounding.",
+    )
+
+
+class Masked(Choice):
+    """What all tickets share: where the mask lies."""
+
+    networks: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Which networks are pruned; null is the first of the model (generator, classifier).",
+    )
+    layers: tuple[LayerKind, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Kinds of layer whose weights may be pruned; null is the model's published set.",
+    )
+
+    def settled(self, spec: Spec, at: Path) -> Self:
+        """The networks and layers of the model, where none are named."""
+        networks = self.networks or spec.model.networks[:1]
+        for position, network in enumerate(networks):
+            if network not in spec.model.networks:
+                raise Impossible(
+                    (*at, "networks", position),
+                    f"`{spec.model.name}` has no network `{network}`",
+                    mend=", ".join(spec.model.networks),
+                )
+        return self.model_copy(update={"networks": networks, "layers": self.layers or spec.model.prunable_layers})
+
+
+class Drawn(Masked):
+    """A ticket drawn between trainings: when, how much, where, and what the survivors return to.
+
+    `made_by` names a function (options, Subject) -> scores (ticketlab/tickets/subject.py). `scores_need` names what
+    these look at beside weights: "networks", "inputs", "losses".
+    """
+
+    scores_need: ClassVar[frozenset[str]] = frozenset()
+
+    schedule: Schedule = Field(description="How many rounds, and how much each prunes.")
+    scope: Literal["global", "layer", "erk"] = Field(
+        default="global",
+        description="One threshold for all prunable weights of a network, one for each layer at equal density, or one "
+        "for each layer at densities by Erdos-Renyi kernel.",
+    )
+    structure: StructureChoice = Field(
+        default="weights",
+        description="What is pruned together: single weights, whole output channels, or n of every m inputs.",
+    )
+    round_steps: int | None = Field(
+        default=None,
+        ge=0,
+        description="Training steps before each round's pruning; null is as long as `train.steps`, 0 scores the initial weights.",
+    )
+    rewind: Literal["init", "none"] | RewindTo = Field(
+        default="init",
+        description="What survivors return to after each round: their initial values, those of an early step, or nothing.",
+    )
+
+    def settled(self, spec: Spec, at: Path) -> Self:
+        """Rounds as long as the training, kinds of layer as the schedule names them."""
+        steps = spec.train.steps if self.round_steps is None else self.round_steps
+        if isinstance(self.rewind, RewindTo) and self.rewind.step >= min(steps, spec.train.steps):
+            raise Impossible(
+                (*at, "rewind", "step"),
+                f"step {self.rewind.step} is not inside a training of {min(steps, spec.train.steps)} steps",
+                mend="an earlier step, or longer rounds",
+            )
+        self._check_structure(at)
+        named = self._kinds_named(at)
+        placed = super().settled(spec, at)
+        return placed.model_copy(update={"layers": named or placed.layers, "round_steps": steps})
+
+    def _check_structure(self, at: Path) -> None:
+        structure, schedule = self.structure, self.schedule
+        if isinstance(structure, NofM) and (schedule.rounds != 1 or schedule.density != structure.n / structure.m):
+            raise Impossible(
+                (*at, "schedule"),
+                f"{structure.n} of every {structure.m} inputs is one round to a density of {structure.n / structure.m:g}",
+                mend=f"schedule: {{density: {structure.n / structure.m:g}}}",
+            )
+
+    def _kinds_named(self, at: Path) -> tuple[LayerKind, ...]:
+        by_kind = self.schedule.by_kind
+        if by_kind is None:
+            return ()
+        kinds: tuple[LayerKind, ...] = ("conv", "linear")
+        named = tuple(kind for kind in kinds if getattr(by_kind, kind) is not None)
+        if self.layers not in (None, named):
+            raise Impossible((*at, "layers"), "the schedule names the kinds of layer already", mend="remove `layers`")
+        if not named:
+            section = "rate" if isinstance(by_kind, PrunedByKind) else "density"
+            raise Impossible(
+                (*at, "schedule", section), "neither conv nor linear is given", mend=f"{section}: {{conv: 0.2}}"
+            )
+        return named
+
+    def tiny(self) -> Self:
+        """At most two rounds, after trainings of at most two steps."""
+        rewind = RewindTo(step=1) if isinstance(self.rewind, RewindTo) else self.rewind
+        schedule = self.schedule.model_copy(update={"rounds": min(self.schedule.rounds, SMOKE_ROUNDS)})
+        steps = min(self.round_steps or 0, SMOKE_STEPS)
+        return self.model_copy(update={"round_steps": steps, "rewind": rewind, "schedule": schedule})
+
+
+class Probed(Drawn):
+    """A ticket whose scores look at images, at initialisation unless `round_steps` says otherwise."""
+
+    scores_need: ClassVar[frozenset[str]] = frozenset({"networks", "inputs", "losses"})
+
+    probe: Probe = Field(default=Probe(), description="The images that scores look at.")
+    round_steps: int | None = Field(
+        default=0, ge=0, description="Training steps before each round's pruning; 0 scores the initial weights."
+    )
+
+
+class Evolving(Masked):
+    """A ticket whose mask is made by the training itself and changes within it.
+
+    `made_by` names a function (options, network, live weights by layer, key) -> Bare (ticketlab/tickets/worn.py).
+    `weights_learn` says whether the training also moves the weights; where it does not, controls are measured as they
+    were initialised.
+    """
+
+    weights_learn: ClassVar[bool] = True

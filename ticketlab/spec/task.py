@@ -1,0 +1,52 @@
+"""What networks are trained for, and what that decides: how images reach them, what can be measured, against what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Measure = Literal["accuracy", "loss", "frechet", "kernel", "prdc"]
+"""Every metric of every task."""
+
+Scaling = Literal["symmetric", "standard", "unit"]
+Split = Literal["train", "test"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A purpose that models and objectives share; only those of one task go together.
+
+    `metrics` can be measured, the first `usual` of them by default, by the function named in `measured_by`;
+    `through_features` says whether that compares features of generated and real images. Images are scaled by `scaling`
+    unless the spec says otherwise, which `only_scaling`, a reason, forbids. `split` is what is compared with.
+    """
+
+    name: str
+    metrics: tuple[Measure, ...]
+    usual: tuple[Measure, ...]
+    scaling: Scaling
+    split: Split
+    measured_by: str
+    through_features: bool = False
+    only_scaling: str = ""
+
+
+GAN = Task(
+    name="gan",
+    metrics=("frechet", "kernel", "prdc"),
+    usual=("frechet", "prdc"),
+    scaling="symmetric",
+    split="train",
+    measured_by="ticketlab.run.steps.measure_samples:measurer",
+    through_features=True,
+    only_scaling="generators end in tanh, so images are scaled to [-1, 1]",
+)
+
+CLASSIFIER = Task(
+    name="classifier",
+    metrics=("accuracy", "loss"),
+    usual=("accuracy", "loss"),
+    scaling="standard",
+    split="test",
+    measured_by="ticketlab.run.steps.measure_classes:measurer",
+)

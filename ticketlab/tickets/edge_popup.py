@@ -1,0 +1,98 @@
+"""Edge-popup: a mask over frozen random weights, kept by scores that learn (Ramanujan et al. 2020, arXiv 1911.13299)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from ticketlab.tickets.mask import Mask
+from ticketlab.tickets.schedule import kept_at
+from ticketlab.tickets.worn import Bare
+
+if TYPE_CHECKING:
+    from ticketlab.randomness import Key
+    from ticketlab.spec.ticket import EdgePopup
+
+
+def worn(options: EdgePopup, network: nn.Module, layers: Mapping[str, nn.Parameter], key: Key) -> Searched:
+    """A mask search over the live weights `layers` of `network`; initial scores are addressed by `key` and layer."""
+    return Searched(options, network, layers, key)
+
+
+class Searched(Bare):
+    """A network whose weights are frozen and whose scores learn.
+
+    Forwards use w * m, m keeping the `density` share of highest |s|, per layer or over all layers, ties by index. The
+    gradient passes straight through the mask to |s|: dL/ds = dL/d(w m) * w * sign(s), for kept and pruned entries
+    alike. Nothing but scores learns; running statistics of batch normalisation move as in any training.
+    """
+
+    def __init__(self, options: EdgePopup, network: nn.Module, layers: Mapping[str, nn.Parameter], key: Key) -> None:
+        super().__init__(network)
+        self._options = options
+        self._layers = dict(layers)
+        self._frozen = {layer: weight.detach().clone() for layer, weight in layers.items()}
+        self._scores = {layer: nn.Parameter(self._initial(weight, key.of(layer))) for layer, weight in layers.items()}
+
+    def _initial(self, weight: Tensor, key: Key) -> Tensor:
+        draws = torch.rand(weight.shape, generator=key.generator(), dtype=torch.float32, device="cpu")
+        # The layout of the weight, so that products with it are one pass over memory.
+        return torch.empty_like(weight, dtype=torch.float32).copy_(
+            draws.mul_(2).sub_(1).mul_(self._options.score_bound)
+        )
+
+    def learns(self) -> Mapping[str, nn.Parameter]:
+        """The scores, by layer."""
+        return self._scores
+
+    @torch.no_grad()
+    def put_on(self) -> None:
+        """Give every layer its frozen weights, zero where the scores prune."""
+        for layer, kept in self._kept().items():
+            self._layers[layer].copy_(self._frozen[layer] * kept)
+
+    @torch.no_grad()
+    def after_backward(self) -> None:
+        """Pass the gradients of the weights on to the scores."""
+        for layer, score in self._scores.items():
+            gradient = self._layers[layer].grad
+            if gradient is not None:
+                score.grad = gradient * self._frozen[layer] * score.sign()
+        self.network.zero_grad(set_to_none=True)
+
+    def after_step(self) -> None:
+        """The scores have moved: so does the mask."""
+        self.put_on()
+
+    def state(self) -> dict[str, Tensor]:
+        """The scores; the frozen weights are those the network was made with."""
+        return {layer: score.detach() for layer, score in self._scores.items()}
+
+    @torch.no_grad()
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Restore the scores, and the mask with them."""
+        for layer, score in self._scores.items():
+            score.copy_(state[layer])
+        self.put_on()
+
+    def mask(self) -> Mask:
+        """The mask of the scores as they are now."""
+        return Mask({layer: kept.cpu() for layer, kept in self._kept().items()})
+
+    def _kept(self) -> dict[str, Tensor]:
+        """The mask on the device of the scores."""
+        if self._options.scope == "layer":
+            return {layer: self._highest({layer: score})[layer] for layer, score in self._scores.items()}
+        return self._highest(self._scores)
+
+    @torch.no_grad()
+    def _highest(self, scores: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        flat = torch.cat([score.abs().reshape(-1) for score in scores.values()])
+        order = flat.sort(descending=True, stable=True).indices
+        kept = torch.zeros_like(flat, dtype=torch.bool)
+        kept[order[: kept_at(self._options.density, len(flat))]] = True
+        parts = torch.split(kept, [score.numel() for score in scores.values()])
+        return {layer: part.view(score.shape) for (layer, score), part in zip(scores.items(), parts, strict=True)}

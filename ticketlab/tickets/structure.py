@@ -1,0 +1,107 @@
+"""What is pruned together: single weights, N of every M inputs, whole channels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Generator, Tensor
+
+from ticketlab.spec.drawing import NofM
+from ticketlab.tickets.select import keep_highest
+
+if TYPE_CHECKING:
+    from ticketlab.spec.drawing import StructureChoice
+    from ticketlab.tickets.mask import Mask
+
+
+class Structure(Protocol):
+    """How scores become a mask of one structure, and which other masks have the same counts and structure."""
+
+    def select(self, scores: Mapping[str, Tensor], keep: int, within: Mask) -> dict[str, Tensor]:
+        """The entries of a group of layers that are kept: within `within`, `keep` of them or as the structure has it."""
+        ...
+
+    def permuted(self, kept: Tensor, source: Generator) -> Tensor:
+        """A layer's bits after a uniform permutation that keeps the structure."""
+        ...
+
+
+def structure_of(choice: StructureChoice) -> Structure:
+    """The structure that a spec names."""
+    if isinstance(choice, NofM):
+        return Groups(choice.n, choice.m)
+    return Channels() if choice == "channels" else Weights()
+
+
+class Weights:
+    """Single weights: the highest scores anywhere in the group, exactly `keep`."""
+
+    def select(self, scores: Mapping[str, Tensor], keep: int, within: Mask) -> dict[str, Tensor]:
+        """The `keep` highest scores; ties go to the lowest index of the earliest layer."""
+        return keep_highest(scores, keep, within)
+
+    def permuted(self, kept: Tensor, source: Generator) -> Tensor:
+        """All entries change places."""
+        return kept.reshape(-1)[torch.randperm(kept.numel(), generator=source)].reshape(kept.shape)
+
+
+class Channels:
+    """Whole output channels: those of highest mean score, as many as fit into `keep` weights."""
+
+    def select(self, scores: Mapping[str, Tensor], keep: int, within: Mask) -> dict[str, Tensor]:
+        """Channels in the order of their mean score until the next would be one too many; ties by index."""
+        means = torch.cat([score.double().flatten(1).mean(1) for score in scores.values()])
+        sizes = torch.cat([torch.full((len(score),), score[0].numel()) for score in scores.values()])
+        alive = torch.cat([within[layer].flatten(1).any(1) for layer in scores])
+        order = torch.where(alive, means, -torch.inf).sort(descending=True, stable=True).indices
+        order = order[alive[order]]
+        fitting = order[sizes[order].cumsum(0) <= keep]
+        chosen = torch.zeros(len(means), dtype=torch.bool)
+        chosen[fitting] = True
+        parts = torch.split(chosen, [len(score) for score in scores.values()])
+        return {
+            layer: part.view(-1, *[1] * (score.dim() - 1)).expand(score.shape).clone()
+            for (layer, score), part in zip(scores.items(), parts, strict=True)
+        }
+
+    def permuted(self, kept: Tensor, source: Generator) -> Tensor:
+        """Channels change places."""
+        return kept[torch.randperm(len(kept), generator=source)]
+
+
+class Groups:
+    """N of every M consecutive inputs (dimension 1) of each output and kernel position.
+
+    Inputs beyond the last whole group are one smaller group, of which the same share is kept, rounded up.
+    """
+
+    def __init__(self, n: int, m: int) -> None:
+        self.n = n
+        self.m = m
+
+    def select(self, scores: Mapping[str, Tensor], keep: int, within: Mask) -> dict[str, Tensor]:
+        """The highest scores of each group, ties by index; the counts are the structure's own, whatever `keep`."""
+        return {layer: self._layer(score, within[layer]) for layer, score in scores.items()}
+
+    def _layer(self, score: Tensor, within: Tensor) -> Tensor:
+        live = torch.where(within, score.double().cpu(), -torch.inf)
+        kept = torch.zeros(score.shape, dtype=torch.bool)
+        for first in range(0, score.shape[1], self.m):
+            group = live.narrow(1, first, min(self.m, score.shape[1] - first))
+            highest = group.sort(dim=1, descending=True, stable=True).indices.narrow(1, 0, self._of(group.shape[1]))
+            kept.narrow(1, first, group.shape[1]).scatter_(1, highest, value=True)
+        return kept & within
+
+    def _of(self, inputs: int) -> int:
+        return -(-self.n * inputs // self.m)
+
+    def permuted(self, kept: Tensor, source: Generator) -> Tensor:
+        """The inputs of each group change places, in each group for itself."""
+        moved = kept.clone()
+        for first in range(0, kept.shape[1], self.m):
+            group = kept.narrow(1, first, min(self.m, kept.shape[1] - first))
+            order = torch.rand(group.shape, generator=source, dtype=torch.float64).argsort(dim=1)
+            moved.narrow(1, first, group.shape[1]).copy_(group.gather(1, order))
+        return moved
