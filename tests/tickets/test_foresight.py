@@ -33,7 +33,7 @@ def settings() -> Iterator[Any]:
         yield pytest.param(plain, id=plain.name)
         for name, field in method.model_fields.items():
             words = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
-            for word in set(words) - {field.default} if name not in SHARED else ():
+            for word in sorted(set(words) - {field.default}) if name not in SHARED else ():
                 yield pytest.param(plain.model_copy(update={name: word}), id=f"{plain.name}-{word}")
 
 
