@@ -129,10 +129,10 @@ def peak(model: str, method: str, what: str, asked: Asked) -> float:
 def own_peak(model: str, method: str, what: str, asked: Asked) -> float:
     work = rounds(model, method, asked) if what == "round" else passes(model, method, asked, torch.float64)
     if asked.device != "cpu":
-        start = torch.cuda.memory_allocated()
+        held = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
         work(), work()
-        return (torch.cuda.max_memory_allocated() - start) / MEBI
+        return (torch.cuda.max_memory_allocated() - held) / MEBI
     Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts again (Linux)
     start = high_water()
     work(), work()

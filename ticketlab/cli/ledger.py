@@ -25,7 +25,7 @@ def _chain() -> tuple[Path, object]:
 @app.command()
 def check(
     key: Annotated[Path | None, typer.Option(help="Public key (PEM) of the signed head in --anchor.")] = None,
-    anchor: Annotated[Path | None, typer.Option(help="Signed head (ticketlab.ledger.anchor.sign_head).")] = None,
+    anchor: Annotated[Path | None, typer.Option(help="Signed head, as `ledger anchor` wrote it.")] = None,
 ) -> None:
     """Check the chain: the first altered, removed or moved line is named."""
     from ticketlab.errors import LedgerError
@@ -44,6 +44,22 @@ def check(
     if key and anchor:
         head = check_head(chain, json.loads(anchor.read_bytes()), key)
         print(f"the signed head, after {head.entries} entries, is in this chain")
+
+
+@app.command()
+def anchor(
+    key: Annotated[Path, typer.Option(help="Your private ed25519 key (PEM).")],
+    out: Annotated[Path, typer.Argument(help="File to write the signed head to; keep it elsewhere.")],
+) -> None:
+    """Sign the head of the chain: later, `check --key PUBLIC --anchor OUT` tells whether anything before it changed."""
+    from ticketlab.files import write_json
+    from ticketlab.ledger.anchor import sign_head
+    from ticketlab.ledger.chain import Chain
+
+    _, chain = _chain()
+    assert isinstance(chain, Chain)
+    write_json(out, sign_head(chain, key))
+    print(f"signed: {len(list(chain.entries()))} entries; {out}")
 
 
 @app.command("list")

@@ -213,6 +213,10 @@ class Probed(Drawn):
         default=0, ge=0, description="Training steps before each round's pruning; 0 scores the initial weights."
     )
 
+    def tiny(self) -> Self:
+        """Also one image of each class."""
+        return super().tiny().model_copy(update={"probe": self.probe.model_copy(update={"per_class": 1})})
+
 
 class Evolving(Masked):
     """A ticket whose mask is made by the training itself and changes within it.

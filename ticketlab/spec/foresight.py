@@ -30,10 +30,6 @@ class ByLoss(Probed):
     )
     precision: Precision = Field(default="float32", description=PRECISION)
 
-    def tiny(self) -> Self:
-        """Also one image of each class."""
-        return super().tiny().model_copy(update={"probe": self.probe.model_copy(update={"per_class": 1})})
-
 
 class Snip(ByLoss):
     """Keep the weights whose removal would change the loss most, to first order."""
@@ -150,7 +146,3 @@ class Px(Probed):
     precision: Precision = Field(
         default="float64", description=PRECISION + " Sums over all paths of a deep network overflow float32."
     )
-
-    def tiny(self) -> Self:
-        """Also one image of each class."""
-        return super().tiny().model_copy(update={"probe": self.probe.model_copy(update={"per_class": 1})})

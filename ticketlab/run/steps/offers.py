@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -67,6 +67,8 @@ def _input_shape(network: nn.Module, images: Images) -> tuple[int, ...]:
 def _with_probe(step: Draw, place: Workplace, networks: Mapping[str, nn.Module], device: Device) -> Offers:
     assert step.objective is not None, "the plan gives the objective to a method that needs batches"
     probe = _probe(step, place, device)
+    # Scores are derivatives: whatever precision the training has, they are taken in their own.
+    device = replace(device, compute=device.compute.model_copy(update={"precision": "fp32"}))
     plain = step.objective.model_copy(update={"augment": ()})
     shown = {name: device.place(copy.deepcopy(network)) for name, network in networks.items()}
     training = training_of(
