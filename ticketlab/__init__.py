@@ -30,7 +30,7 @@ def load_spec(file: str | Path, overrides: Sequence[str] = ()) -> LoadedSpec:
 
     `overrides` are "path=value" texts. Raises `ticketlab.errors.SpecError` with file, line and column.
     """
-    from ticketlab.run.experiment import load_spec as load
+    from ticketlab.run.reading import load_spec as load
 
     return load(Path(file), overrides)
 

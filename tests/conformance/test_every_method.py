@@ -15,8 +15,9 @@ from ruamel.yaml import YAML
 
 from ticketlab.errors import Interrupted, SpecError
 from ticketlab.files import sha256_file
-from ticketlab.run.experiment import Experiment, load_spec, open_experiment, run
+from ticketlab.run.experiment import Experiment, open_experiment, run
 from ticketlab.run.project import Project
+from ticketlab.run.reading import load_spec
 from ticketlab.spec.drawing import Drawn, Evolving
 from ticketlab.spec.language import place_at, tag_of
 from ticketlab.spec.model import ModelChoice

@@ -35,6 +35,7 @@ makes a run several times slower as soon as anything else uses the cores; this c
 def main() -> None:
     """Run the command; an error a user can act on is one screen on stderr, never a traceback."""
     os.environ.setdefault("GOMP_SPINCOUNT", SPINS)  # read when torch is loaded, which is later
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # looking for them takes as long as reading a spec
     try:
         app()
     except TicketlabError as error:

@@ -78,7 +78,7 @@ def plan(spec: SpecFile, changes: Set = None, device: Device = None, as_json: Js
 
 def validate(specs: SpecFiles, changes: Set = None, as_json: Json = False) -> None:
     """Check specs without running anything; exit code 2 and one screen where something is wrong."""
-    from ticketlab.run.experiment import load_spec
+    from ticketlab.run.reading import load_spec
 
     for file in specs:
         loaded = load_spec(file, overrides(changes))

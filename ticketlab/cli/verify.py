@@ -64,7 +64,7 @@ def _chosen(runs: list[str], chain: object, project: Project) -> list[Entry]:
     from ticketlab.ledger.chain import Chain
     from ticketlab.ledger.listing import find
     from ticketlab.ledger.statement import PROVENANCE, facts
-    from ticketlab.run.experiment import load_spec
+    from ticketlab.run.reading import load_spec
 
     assert isinstance(chain, Chain)
     latest: dict[str, Entry] = {}

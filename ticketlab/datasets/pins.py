@@ -10,8 +10,7 @@ from pathlib import Path
 
 from ticketlab.datasets.manifest import read_manifest
 from ticketlab.files import write_json
-
-PINS = Path("specs", "datasets.json")
+from ticketlab.spec.catalog import PINS
 
 
 def write_pins(project: Path) -> Path:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ticketlab.datasets.pins import PINS
-from ticketlab.errors import Interrupted, SpecError, TicketlabError
+from ticketlab.errors import Interrupted, TicketlabError
 from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.plan.experiment import ArmAddress, Plan, plan
 from ticketlab.plan.steps import Step
@@ -19,14 +17,10 @@ from ticketlab.run.events import Listener, Notice
 from ticketlab.run.not_written import not_written
 from ticketlab.run.project import Project
 from ticketlab.run.published import ArmResult, begin_afresh, close, is_closed, is_published, record_path, reopen
+from ticketlab.run.reading import at_hand, load_spec
 from ticketlab.run.store import Store
 from ticketlab.run.tracked import is_told
-from ticketlab.spec.catalog import DatasetFacts, facts
-from ticketlab.spec.impossible import Impossible
-from ticketlab.spec.loading import LoadedSpec, load
-from ticketlab.spec.resolve import resolve
-from ticketlab.spec.smoke import smoke
-from ticketlab.spec.spec import Spec
+from ticketlab.spec.loading import LoadedSpec
 from ticketlab.tracking import dvc
 
 LONGEST_SUFFIX = 60
@@ -46,24 +40,6 @@ class Experiment:
         return [(address, step) for address, step in self.plan.steps() if not self.store.has(step)]
 
 
-def load_spec(file: Path, overrides: Sequence[str] = (), project: Project | None = None) -> LoadedSpec:
-    """Read and check a spec, every null resolved; torch-free unless `project` is one for smoke runs, which are tiny.
-
-    `overrides` are "path=value" texts. Raises `SpecError` with file, line and column.
-    """
-    within = project or Project.around(file.parent)
-
-    def resolved(spec: Spec) -> Spec:
-        try:
-            dataset = facts(spec.data.dataset, within.root)
-        except SpecError as unknown:
-            raise Impossible(("data", "dataset"), unknown.what, unknown.mend) from None
-        found = resolve(spec, dataset)
-        return _at_smoke_size(found, dataset, within) if within.smoke else found
-
-    return load(file, overrides, resolve=resolved)
-
-
 def open_experiment(file: Path, overrides: Sequence[str] = (), *, to_smoke: bool = False) -> Experiment:
     """Read, check and plan a spec in the project it lies in.
 
@@ -73,23 +49,6 @@ def open_experiment(file: Path, overrides: Sequence[str] = (), *, to_smoke: bool
     loaded = load_spec(file, overrides, project)
     planned = plan(loaded, project.home, _run_name(loaded.spec.name, overrides))
     return Experiment(loaded, planned, project, Store(project.lab))
-
-
-def _at_smoke_size(spec: Spec, dataset: DatasetFacts, project: Project) -> Spec:
-    """The spec made tiny, on noise in the dataset's shape where the dataset is not at hand."""
-    tiny = smoke(spec, dataset.classes)
-    if _at_hand(dataset.name, project.root):
-        return tiny
-    from ticketlab.datasets.synthetic import stand_in
-
-    return tiny.model_copy(update={"data": tiny.data.model_copy(update={"dataset": stand_in(dataset, project.lab)})})
-
-
-def _at_hand(dataset: str, root: Path) -> bool:
-    """Whether a pack is there, or in the DVC remote that this project's pins come from."""
-    pins = root / PINS
-    pinned = pins.is_file() and dataset in json.loads(pins.read_bytes())
-    return (root / "data" / dataset / "dataset.json").is_file() or pinned
 
 
 def _run_name(name: str, overrides: Sequence[str]) -> str:
@@ -213,6 +172,6 @@ def fetch_data(experiment: Experiment, listener: Listener) -> None:
     root = experiment.project.root
     for name in sorted({cell.spec.data.dataset for cell in experiment.plan.cells}):
         here = (experiment.project.home(name) / "data" / name / "dataset.json").is_file()
-        if not here and _at_hand(name, root) and (root / "data.dvc").is_file() and not dvc.inside_stage():
+        if not here and at_hand(name, root) and (root / "data.dvc").is_file() and not dvc.inside_stage():
             listener(Notice(f"pulling data/{name} from the DVC remote"))
             dvc.pull(root, f"data/{name}")

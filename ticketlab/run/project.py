@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from filelock import FileLock
-
 from ticketlab.errors import CorruptFile
 from ticketlab.files import write_atomically
 
@@ -51,6 +49,8 @@ class Project:
         path = self.root / ".ticketlab" / "project"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
+            from filelock import FileLock
+
             with FileLock(path.with_name("project.lock")):
                 if not path.exists():
                     write_atomically(path, uuid4().hex.encode())

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from ticketlab.errors import DataError, SpecError
 
+PINS = Path("specs", "datasets.json")
+"""Where a project keeps the sha256 of the datasets that DVC has."""
+
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 """What a dataset may be called."""
 

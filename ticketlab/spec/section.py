@@ -87,8 +87,14 @@ def family(plural: str, tag: str, *members: type[Choice]) -> Any:
 
 
 @cache
+def _entry_points() -> Any:
+    """All entry points: they are read from disk, so once for all families."""
+    return entry_points()
+
+
+@cache
 def _members(plural: str, tag: str, own: tuple[type[Choice], ...]) -> tuple[type[Choice], ...]:
-    everyone = (*own, *(point.load() for point in entry_points(group=f"ticketlab.{plural}")))
+    everyone = (*own, *(point.load() for point in _entry_points().select(group=f"ticketlab.{plural}")))
     names = [member.model_fields[tag].default for member in everyone]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
