@@ -76,6 +76,9 @@ class Combination:
             ticket["density"] = DENSITY
         if "probe" in self.method.model_fields:
             ticket["probe"] = {"per_class": 1, "batch": 4}
+        train: dict[str, Any] = {"objective": tag(self.objective), "steps": 20}
+        if issubclass(self.method, Evolving) and "ema" in self.objective.model_fields:
+            train["ema"] = 0.0
         small = {name: value for name, value in SMALL.items() if name in self.model.model_fields}
         kind = tag(self.model)
         sizes = self.model.sizes
@@ -85,7 +88,7 @@ class Combination:
             "model": {"kind": kind, **small, **LEAST.get(kind, {})},
             "ticket": ticket,
             "arms": ["ticket", "random"],
-            "train": {"objective": tag(self.objective), "steps": 20},
+            "train": train,
             "compute": {"device": "cpu", "threads": 1, "checkpoint_seconds": 0},
         }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,16 +13,35 @@ from ticketlab.files import canonical_json, sha256_bytes
 
 
 def source_digest(modules: tuple[str, ...]) -> str:
-    """sha256 over the modules named and all they import from their own package.
+    """sha256 over the modules named and all they import from their own package and from the lab.
 
     Comments, docstrings, layout, `if TYPE_CHECKING:` blocks do not count, nor does `ticketlab.spec`: what it decides
     reaches a step as values, which the step's digest holds. Files are looked at anew in every call.
     """
-    return sha256_bytes(canonical_json({name: _meaning(_source(name)) for name in closure(modules)}))
+    meanings = {name: _meaning(_source(name)) for name in closure(modules)}
+    for name, meaning in meanings.items():
+        _first_seen.setdefault(name, meaning)
+    return sha256_bytes(canonical_json(meanings))
+
+
+_first_seen: dict[str, str] = {}
+"""The meaning of each module when this process first looked at it: what it loaded, or will load, is that."""
+
+
+def edited_since_loaded(modules: tuple[str, ...]) -> list[str]:
+    """Those of the modules, and of all they import, that this process has loaded and whose files say other things now.
+
+    Their digests are of the files, the work would be done by what is loaded: a result would belong to no code.
+    """
+    return [
+        name
+        for name in closure(modules)
+        if name in sys.modules and _first_seen.get(name, "") not in ("", _meaning(_source(name)))
+    ]
 
 
 def closure(modules: tuple[str, ...]) -> tuple[str, ...]:
-    """The modules named and all that they import, directly or not, within their own top-level packages, sorted."""
+    """The modules named and all that they import, directly or not, from their own packages and the lab, sorted."""
     found: set[str] = set()
     waiting = list(modules)
     while waiting:
@@ -95,7 +115,7 @@ def _absolute(node: ast.ImportFrom, source: _Source) -> str:
 
 
 def _counts(module: str, package: str) -> bool:
-    within = module.startswith(f"{package}.")
+    within = module.startswith((f"{package}.", "ticketlab."))
     says_what = module == "ticketlab.spec" or module.startswith("ticketlab.spec.")
     return within and not says_what and _location(module) is not None
 

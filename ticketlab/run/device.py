@@ -64,6 +64,7 @@ def arrange(compute: Compute) -> Device:
     # Filling fresh memory guards against reading it unwritten, which no operation here does; it costs a pass over it.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
+    torch.set_float32_matmul_precision("highest")
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.set_flush_denormal(True)

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ticketlab.errors import CorruptFile, Interrupted, StepFailed
+from ticketlab.errors import CorruptFile, Interrupted, StepFailed, TicketlabError
 from ticketlab.files import write_atomically
 from ticketlab.ledger import capture
 from ticketlab.made import made
+from ticketlab.plan.sources import edited_since_loaded
 from ticketlab.plan.steps import Step, Train
 from ticketlab.run.device import arrange
 from ticketlab.run.events import Listener, Notice, Progress, StepFinished, StepStarted
@@ -67,6 +68,12 @@ class Executor:
             raise Interrupted("stopped while waiting for another run", mend="the same command goes on from here")
 
     def _perform(self, step: Step, work: Path) -> Result:
+        edited = edited_since_loaded(step.sources())
+        if edited:
+            raise StepFailed(
+                f"code of `{step.title}` was edited after this process had loaded it: {', '.join(edited[:3])}",
+                mend="start again: the same command, or a fresh Python",
+            )
         # Before any tensor is touched: threads that exist already would keep their own treatment of denormal numbers.
         device = arrange(getattr(step, "compute", Compute()))
         out = work / "out"
@@ -80,7 +87,9 @@ class Executor:
         inputs = {role: self.store.result(needed).folder for role, needed in step.inputs.items()}
         try:
             made(step.performed_by)(step, Workplace(self.home, inputs, work, out, log, self.stopping))
-        except (RuntimeError, MemoryError, OSError) as failure:
+        except TicketlabError:
+            raise
+        except Exception as failure:
             raise self._failed(step, failure) from failure
         finally:
             journal.close()

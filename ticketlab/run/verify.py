@@ -156,6 +156,10 @@ def _compared_steps(recorded: RunFacts, fresh: RunFacts, elsewhere: bool) -> Ite
     Steps that differ are within the band if the run was done elsewhere and what it measured in the end is.
     """
     close: Finding = "WITHIN BAND" if elsewhere and _within_band(recorded.metrics, fresh.metrics) else "DIFFERS"
+    found = {subject.name: subject.sha256 for subject in fresh.subjects}
+    for subject in recorded.subjects:
+        same = found.get(subject.name) == subject.sha256
+        yield Compared(f"result {subject.name}", "IDENTICAL" if same else close, "" if same else subject.name)
     for then, now in zip_longest(recorded.steps, fresh.steps):
         if then is None or now is None:
             yield Compared((then or now).name, "DIFFERS", "only then" if now is None else "only now")

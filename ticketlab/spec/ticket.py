@@ -81,6 +81,14 @@ class EdgePopup(Evolving):
         description="Scores start uniform in +- this bound, common to all layers; Adam's steps do not depend on it.",
     )
 
+    def settled(self, spec: Spec, at: Path) -> Self:
+        """Refuses a moving average over weights: the average of many masks is no ticket."""
+        if getattr(spec.train, "ema", 0.0):
+            raise Impossible(
+                ("train", "ema"), "the moving average of a network whose mask changes is not the ticket", mend="ema: 0"
+            )
+        return super().settled(spec, at)
+
 
 if TYPE_CHECKING:
     Ticket = Choice

@@ -52,11 +52,14 @@ def follow(training: Training, course: Course, log: Log, stopping: Callable[[], 
     saved = course.folder / "checkpoint.safetensors"
     step = _resume(training, saved, course)
     last_saved = time.monotonic()
+    poison = torch.zeros(())
     while step < course.end:
         if step == course.keep and course.kept is not None:
             checkpoint.write(course.kept, training.weights(), {"step": step})
         losses = training.step(step)
         step += 1
+        # Zero times what is not finite is not a number, and stays so: no step between two looks is missed.
+        poison = poison.to(next(iter(losses.values())).device) + 0.0 * sum(losses.values())
         due = time.monotonic() - last_saved >= course.compute.checkpoint_seconds
         stop = stopping()
         if step % course.compute.log_every == 0 or step == course.end:
@@ -69,12 +72,13 @@ def follow(training: Training, course: Course, log: Log, stopping: Callable[[], 
         ):
             log(step, course.watch(step))
         if step < course.end and (due or stop):
-            _finite(losses, step)
+            _finite({**losses, "a loss since the last look": poison}, step)
             _save(training, saved, step, course.device)
             last_saved = time.monotonic()
         if stop and step < course.end:
             raise Interrupted(f"stopped at step {step} of {course.end}", mend="the same command goes on from here")
-    if not checkpoint.all_finite(training.weights()):
+    _finite({"a loss": poison}, step)
+    if not checkpoint.all_finite(training.state()):
         raise Diverged(f"weights are not finite after step {step}", mend="a smaller learning rate, or another seed")
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ticketlab.errors import CorruptFile, Interrupted
 from ticketlab.models.prunable import PrunableWeight, prunable
 from ticketlab.randomness import Key
+from ticketlab.run.device import arrange
 from ticketlab.run.steps.networks import initial_networks, load_networks, tensors_of, trained_weights
 from ticketlab.run.steps.offers import Offers, offers
 from ticketlab.tickets.draw import draw_round, layer_collapse
@@ -36,7 +37,8 @@ def perform(asked: Step, place: Workplace) -> None:
     _give_ranked_weights(networks, step, place)
     weights = _prunable(networks, step)
     offered = offers(step, place, networks)
-    so_far = place.folder / "so-far.safetensors"
+    # Rounds are gone on with only on the kind of device they were begun on.
+    so_far = place.folder / f"so-far-{arrange(step.compute).torch.type}.safetensors"
     mask, done = _resumed(so_far, place, step.first - 1)
     for number in range(done + 1, step.round + 1):
         if place.stopping():
