@@ -71,13 +71,21 @@ class CellPlanner:
         return ArmPlan(arm, rounds, self._trained(train, train.inputs["mask"], len(rounds)))
 
     def _evolved(self, arm: Arm, ticket: Evolving) -> ArmPlan:
-        """The training that makes the mask; a control wears that mask from its first step on."""
+        """The training that makes the mask; a control wears a mask from its first step on.
+
+        Where weights do not learn, the controls' do not either, but their running statistics see as many batches.
+        """
         search = self._training(f"train, {ticket.name}", None, self.spec.train.steps, evolving=ticket)
         if arm == "ticket":
             return ArmPlan(arm, (), self._trained(search, search, 0))
-        steps = self.spec.train.steps if ticket.weights_learn else 0
-        label = f"train, {arm.replace('_', ' ')}" if steps else f"{arm.replace('_', ' ')}, untrained"
-        train = self._training(label, self._mask_of(arm, search), steps, initial=_initial(arm))
+        label = f"train, {arm.replace('_', ' ')}" if ticket.weights_learn else f"{arm.replace('_', ' ')}, untrained"
+        train = self._training(
+            label,
+            self._mask_of(arm, search),
+            self.spec.train.steps,
+            initial=_initial(arm),
+            still=not ticket.weights_learn,
+        )
         return ArmPlan(arm, (), self._trained(train, train.inputs["mask"], 0))
 
     def _mask_of(self, arm: Arm, mask: Step) -> Step:
@@ -138,6 +146,7 @@ class CellPlanner:
         first: Train | None = None,
         initial: str = "init",
         evolving: Evolving | None = None,
+        still: bool = False,
     ) -> Train:
         """A training from where the ticket's `rewind` says: initial values, an early step of the first, the last weights."""
         rewind = self.spec.ticket.rewind if isinstance(self.spec.ticket, Drawn) else "init"
@@ -167,6 +176,7 @@ class CellPlanner:
             begin=begin,
             keep=keep,
             evolving=evolving,
+            still=still,
             watch=watch,
             watch_every=self.spec.evaluate.every,
             label=label,

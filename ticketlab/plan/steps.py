@@ -36,7 +36,7 @@ class Subset(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class Train(Step):
-    """A training from given weights, under a given mask or one that it makes itself (`evolving`).
+    """A training from given weights, under a given mask or one that it makes itself (`evolving`); `still`: none learn.
 
     Inputs: `subset` (absent: all images), `mask` (absent: dense), `start` (absent: initial weights), and
     `statistics` and `extractor` where a generative curve is asked for. Writes weights, the moving average, buffers,
@@ -54,6 +54,7 @@ class Train(Step):
     begin: int = 0
     keep: int | None = None
     evolving: Evolving | None = None
+    still: bool = False
     watch: Measurement | None = None
     watch_every: int | None = None
     label: str = field(default="train", compare=False)

@@ -173,7 +173,11 @@ class Drawn(Masked):
 
     def _check_structure(self, at: Path) -> None:
         structure, schedule = self.structure, self.schedule
-        if isinstance(structure, NofM) and (schedule.rounds != 1 or schedule.density != structure.n / structure.m):
+        if not isinstance(structure, NofM):
+            return
+        density = schedule.density if isinstance(schedule.density, float) else 0.0
+        # A third has no decimal; what is kept is counted from the mask.
+        if schedule.rounds != 1 or abs(density - structure.n / structure.m) > 1e-3:
             raise Impossible(
                 (*at, "schedule"),
                 f"{structure.n} of every {structure.m} inputs is one round to a density of {structure.n / structure.m:g}",
@@ -222,8 +226,8 @@ class Evolving(Masked):
     """A ticket whose mask is made by the training itself and changes within it.
 
     `made_by` names a function (options, network, live weights by layer, key) -> Bare (ticketlab/tickets/worn.py).
-    `weights_learn` says whether the training also moves the weights; where it does not, controls are measured as they
-    were initialised.
+    `weights_learn` says whether the training also moves the weights; where it does not, the controls' stay as they were
+    initialised, too.
     """
 
     weights_learn: ClassVar[bool] = True

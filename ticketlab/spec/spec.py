@@ -38,7 +38,10 @@ class Spec(Section):
         "densities, the ticket's mask shuffled within each layer, the ticket's mask on fresh initial weights.",
     )
     train: Train = Field(description="How the ticket is trained.")
-    evaluate: Evaluate = Field(default=Evaluate(), description="What is measured.")
+    evaluate: Evaluate = Field(
+        default={},  # type: ignore[assignment]
+        description="What is measured.",
+    )
     compute: Compute = Field(default=Compute(), description="On what and how the arithmetic is done.")
     matrix: dict[str, tuple[JsonValue, ...]] = Field(
         default={},

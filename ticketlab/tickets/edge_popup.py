@@ -73,10 +73,9 @@ class Searched(Bare):
 
     @torch.no_grad()
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Restore the scores, and the mask with them."""
+        """Restore the scores; `put_on` gives the network the mask they make."""
         for layer, score in self._scores.items():
             score.copy_(state[layer])
-        self.put_on()
 
     def mask(self) -> Mask:
         """The mask of the scores as they are now."""

@@ -67,3 +67,11 @@ class Fixed(Bare):
     def mask(self) -> Mask:
         """The mask given."""
         return self._mask
+
+
+class Still(Fixed):
+    """A network under a given mask of which nothing learns; running statistics move, as when a mask is searched over it."""
+
+    def learns(self) -> Mapping[str, nn.Parameter]:
+        """Nothing."""
+        return {}

@@ -21,11 +21,14 @@ class Learner:
         self.name = name
         self.network = setup.networks[name]
         self._worn = setup.worn[name]
-        self._optimizer = SteppedOptimizer(self._worn.learns(), optimizer, setup.objective)
+        learns = self._worn.learns()
+        self._optimizer = SteppedOptimizer(learns, optimizer, setup.objective) if learns else None
         self._worn.put_on()
 
     def learn(self, loss: Tensor, step: int) -> None:
-        """One update down the gradient of a scalar loss, at the learning rate of `step`."""
+        """One update down the gradient of a scalar loss, at the learning rate of `step`; none where nothing learns."""
+        if self._optimizer is None:
+            return
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._worn.after_backward()
@@ -40,12 +43,14 @@ class Learner:
         """The network, its optimiser's moments, and what the mask remembers."""
         return {
             **self.weights(),
-            **named(f"optimizer.{self.name}", self._optimizer.state()),
+            **named(f"optimizer.{self.name}", self._optimizer.state() if self._optimizer else {}),
             **named(f"worn.{self.name}", self._worn.state()),
         }
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Go back to a saved state."""
         self.network.load_state_dict(under(self.name, state))
-        self._optimizer.load(under(f"optimizer.{self.name}", state))
+        if self._optimizer is not None:
+            self._optimizer.load(under(f"optimizer.{self.name}", state))
         self._worn.load(under(f"worn.{self.name}", state))
+        self._worn.put_on()

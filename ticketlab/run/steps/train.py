@@ -20,7 +20,7 @@ from ticketlab.tickets.facts import TicketFacts
 from ticketlab.tickets.file import read as read_ticket
 from ticketlab.tickets.file import write as write_ticket
 from ticketlab.tickets.mask import Mask
-from ticketlab.tickets.worn import Bare, Fixed
+from ticketlab.tickets.worn import Bare, Fixed, Still
 from ticketlab.training import checkpoint
 from ticketlab.training.checkpoint import content_digest
 from ticketlab.training.loop import Course, follow
@@ -82,7 +82,8 @@ def _worn(step: Train, place: Workplace, networks: Mapping[str, nn.Module]) -> d
         return {name: Bare(network) for name, network in networks.items()}
     mask = read_ticket(path)[0]
     live = prunable(networks, tuple(networks), ("conv", "linear"))
-    return {name: _fixed(network, mask.of_network(name), live) for name, network in networks.items()}
+    way = Still if step.still else Fixed
+    return {name: _masked(way, network, mask.of_network(name), live) for name, network in networks.items()}
 
 
 def _evolving(options: Evolving, name: str, networks: Mapping[str, nn.Module], seed: int) -> Bare:
@@ -94,10 +95,10 @@ def _evolving(options: Evolving, name: str, networks: Mapping[str, nn.Module], s
     return cast("Bare", made(options.made_by)(options, networks[name], layers, Key(seed).of("ticket", name)))
 
 
-def _fixed(network: nn.Module, mask: Mask | None, live: Mapping[str, PrunableWeight]) -> Bare:
+def _masked(way: type[Fixed], network: nn.Module, mask: Mask | None, live: Mapping[str, PrunableWeight]) -> Bare:
     if mask is None:
         return Bare(network)
-    return Fixed(network, {layer: live[layer].parameter for layer in mask}, mask)
+    return way(network, {layer: live[layer].parameter for layer in mask}, mask)
 
 
 def _mask_of(worn: Mapping[str, Bare]) -> Mask:
