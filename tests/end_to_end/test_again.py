@@ -12,6 +12,7 @@ import pytest
 import ticketlab
 from ticketlab.ledger.chain import Chain
 from ticketlab.ledger.listing import summary
+from ticketlab.ledger.statement import facts
 from ticketlab.run.events import Event, Notice, StepStarted
 
 pytestmark = pytest.mark.usefixtures("torch_as_before")
@@ -94,3 +95,17 @@ def test_a_damaged_result_in_the_store_is_noticed_and_made_again(
     assert [event.text for event in events if isinstance(event, Notice) and "done again" in event.text]
     assert len([event for event in events if isinstance(event, StepStarted)]) == 1
     assert digests(folder) == before
+
+
+def test_the_same_work_under_another_name_is_recorded_under_it(copied: Any) -> None:
+    text = (copied.root / "specs" / "tiny.yaml").read_text()
+    copied.place.spec("other", text.replace("name: tiny\n", "name: other\n"))
+    answer = copied.place.ticketlab("run", "specs/other.yaml")
+    assert (answer.code, answer.err) == (0, "")
+    cells = [facts(entry.statement).cell for entry in Chain(copied.root / "ledger.jsonl").entries()]
+    assert {cell.partition("/")[2] for cell in cells if cell.startswith("other/")} == {
+        cell.partition("/")[2] for cell in cells if cell.startswith("tiny/")
+    }
+    assert (copied.root / "runs" / "other" / "ticket" / "statement.json").is_file()
+    assert copied.place.ticketlab("verify", "--quick", "specs/other.yaml").code == 0
+    assert "nothing to do" in copied.place.ticketlab("run", "specs/other.yaml").out

@@ -39,7 +39,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Do recorded runs again and compare: IDENTICAL (exit 0), WITHIN BAND (4) or DIFFERS (5), and why."""
-    from ticketlab.errors import LedgerError
+    from ticketlab.errors import Interrupted, LedgerError, TicketlabError
     from ticketlab.ledger.chain import Chain
     from ticketlab.run.project import Project
 
@@ -50,11 +50,17 @@ def verify(
         raise LedgerError(report.fault.what, where=f"{project.ledger.name}, line {report.fault.line}")
     worst = 0
     for entry in _chosen(runs, chain, project):
-        if code == "recorded" and not quick:
-            worst = max(worst, _with_recorded_code(entry, project, as_json))
-            continue
-        found = _verified(entry, project, quick, as_json)
-        worst = max(worst, EXIT[found.finding])
+        try:
+            if code == "recorded" and not quick:
+                worst = max(worst, _with_recorded_code(entry, project, as_json))
+            else:
+                worst = max(worst, EXIT[_verified(entry, project, quick, as_json).finding])
+        except Interrupted:
+            raise
+        except TicketlabError as error:
+            # One that cannot be done again is not what was recorded; the others are still asked.
+            print(f"entry {entry.index}: {error}", file=sys.stderr)
+            worst = EXIT["DIFFERS"]
     raise typer.Exit(worst)
 
 

@@ -114,7 +114,7 @@ def _run(experiment: Experiment, listener: Listener, crew: Crew) -> Outcome:
     results: list[ArmResult] = []
     failures: list[Failure] = []
     for address in plan.arms():
-        recorded = record is None or (record_path(address, project).is_file() and is_told(plan, address, project))
+        recorded = record is None or (record_path(plan, address, project).is_file() and is_told(plan, address, project))
         if record and not recorded:
             record.begin(address)
         try:
@@ -164,7 +164,7 @@ def forget(experiment: Experiment) -> None:
         with experiment.store.working(step):
             experiment.store.discard(step)
     for address in experiment.plan.arms():
-        begin_afresh(address, experiment.project)
+        begin_afresh(experiment.plan, address, experiment.project)
 
 
 def fetch_data(experiment: Experiment, listener: Listener) -> None:

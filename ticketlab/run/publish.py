@@ -26,18 +26,20 @@ def arm_result(address: ArmAddress, store: Store) -> ArmResult:
     """Read the result of a finished arm from the store."""
     final = address.plan.final
     trained, evaluated = store.result(final.train), store.result(final.evaluate)
-    files = {"weights.safetensors": trained.path("weights.safetensors"), "metrics.json": evaluated.path("metrics.json")}
+    found = {"weights.safetensors": (trained, "weights.safetensors"), "metrics.json": (evaluated, "metrics.json")}
     density, layers = 1.0, {}
     if final.mask is not None:
-        files["ticket.safetensors"] = store.result(final.mask).path("ticket.safetensors")
-        mask, _, _ = read_ticket(files["ticket.safetensors"])
+        drawn = store.result(final.mask)
+        found["ticket.safetensors"] = (drawn, "ticket.safetensors")
+        mask, _, _ = read_ticket(drawn.path("ticket.safetensors"))
         density = float(mask.density)
         layers = {layer: float(share) for layer, share in mask.layer_densities().items()}
     if "samples.png" in evaluated.files:
-        files["samples.png"] = evaluated.path("samples.png")
+        found["samples.png"] = (evaluated, "samples.png")
     for name in trained.files:
         if name.startswith("samples-"):
-            files[f"samples/{name.removeprefix('samples-')}"] = trained.path(name)
+            found[f"samples/{name.removeprefix('samples-')}"] = (trained, name)
+    files = {name: result.path(own) for name, (result, own) in found.items()}
     return ArmResult(
         name=address.name,
         cell=address.cell.name,
@@ -45,7 +47,8 @@ def arm_result(address: ArmAddress, store: Store) -> ArmResult:
         density=density,
         metrics=_in_reading_order(json.loads(files["metrics.json"].read_bytes())),
         files=files,
-        sha256={name: sha256_file(path) for name, path in files.items()},
+        # As they were when the step was finished: a file that was damaged since is not what was found.
+        sha256={name: result.files[own] for name, (result, own) in found.items()},
         layer_densities=layers,
         collapsed=[layer for layer, share in layers.items() if share == 0],
     )

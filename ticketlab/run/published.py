@@ -92,10 +92,10 @@ def attempt_of(address: ArmAddress, project: Project) -> int:
         raise CorruptFile("it cannot be told how often this arm was done", where=str(path), mend=mend) from error
 
 
-def begin_afresh(address: ArmAddress, project: Project) -> None:
+def begin_afresh(plan: Plan, address: ArmAddress, project: Project) -> None:
     """Forget that an arm was recorded; its next record is one of its own."""
     write_sealed(_attempts(address, project), {"attempt": attempt_of(address, project) + 1})
-    record_path(address, project).unlink(missing_ok=True)
+    record_path(plan, address, project).unlink(missing_ok=True)
 
 
 def run_id(address: ArmAddress, project: Project) -> str:
@@ -108,6 +108,7 @@ def _attempts(address: ArmAddress, project: Project) -> Path:
     return project.lab / "records" / f"{address.digest}.attempt.json"
 
 
-def record_path(address: ArmAddress, project: Project) -> Path:
-    """Where it is noted that an arm was recorded: in the outbox and in the ledger."""
-    return project.lab / "records" / f"{address.digest}.json"
+def record_path(plan: Plan, address: ArmAddress, project: Project) -> Path:
+    """Where it is noted that an arm was recorded under the plan's name: in the outbox and in the ledger."""
+    named = sha256_bytes(f"{plan.name}/{address.digest}".encode())
+    return project.lab / "records" / f"{named}.json"

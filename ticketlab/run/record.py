@@ -16,7 +16,7 @@ from ticketlab.ledger.chain import Chain
 from ticketlab.ledger.entry import Entry
 from ticketlab.ledger.facts import Code
 from ticketlab.ledger.listing import run_named
-from ticketlab.ledger.statement import provenance, subjects
+from ticketlab.ledger.statement import facts, provenance, subjects
 from ticketlab.plan.experiment import ArmAddress, Plan
 from ticketlab.run.events import Listener, Notice
 from ticketlab.run.journal import Journal
@@ -64,13 +64,16 @@ class Record:
         """An arm is being worked on: its curves go to MLflow as they grow."""
         self._put(*self._runs(address))
 
-    def _put(self, *runs: TrackedRun) -> None:
+    def _put(self, *runs: TrackedRun) -> bool:
         """Put runs into the outbox; one that cannot be put is a notice, and MLflow hears of it when it is put again."""
+        all_put = True
         for run in runs:
             try:
                 self._outbox.put(run)
             except OSError as error:
+                all_put = False
                 self._tell(f"MLflow: the outbox cannot be written: {error.strerror or error}")
+        return all_put
 
     def _tell(self, text: str) -> None:
         """Say something once."""
@@ -104,22 +107,30 @@ class Record:
             "ticketlab.ledger": entry.digest,
             **{f"sha256.{name}": digest for name, digest in result.sha256.items()},
         }
-        self._put(finished(arm, "FINISHED", _now(), tags, files, self.project))
-        self._put(*(finished(run, "FINISHED", _now(), {}, {}, self.project) for run in rounds))
-        write_json(record_path(address, self.project), {"ledger": entry.digest, "index": entry.index})
+        told = self._put(
+            finished(arm, "FINISHED", _now(), tags, files, self.project),
+            *(finished(run, "FINISHED", _now(), {}, {}, self.project) for run in rounds),
+        )
+        if told:
+            note = {"ledger": entry.digest, "index": entry.index}
+            write_json(record_path(self.plan, address, self.project), note)
 
     def _stated(self, address: ArmAddress, result: ArmResult) -> Entry:
         """The arm's entry in the ledger; neither a kill after the append nor another process makes a second one."""
         chain = Chain(self.project.ledger)
         mine = run_id(address, self.project)
-        lock = record_path(address, self.project).with_suffix(".lock")
+        lock = record_path(self.plan, address, self.project).with_suffix(".lock")
         lock.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(lock):
             for entry in chain.entries():
-                if run_named(entry.statement) == mine and _same_files(entry, result):
+                if run_named(entry.statement) == mine and _same_files(entry, result) and self._is_mine(entry, address):
                     return entry
-            facts = run_facts(self.plan, address, result, self.started, self._code, self.project, self.store)
-            return chain.append(provenance(facts))
+            found = run_facts(self.plan, address, result, self.started, self._code, self.project, self.store)
+            return chain.append(provenance(found))
+
+    def _is_mine(self, entry: Entry, address: ArmAddress) -> bool:
+        """Whether an entry stands under this plan's name: the same work under another name is another result."""
+        return facts(entry.statement).cell == f"{self.plan.name}/{address.name}"
 
     def fail(self, address: ArmAddress, error: TicketlabError) -> None:
         """An arm could not be finished."""

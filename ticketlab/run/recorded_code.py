@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ticketlab.errors import LedgerError
+from ticketlab.files import canonical_json, sha256_bytes
+from ticketlab.ledger.capture import sources
 from ticketlab.ledger.facts import Code
 
 
@@ -27,9 +29,18 @@ def checked_out(code: Code, project: Path, scratch: Path) -> Iterator[Path]:
             if not patch.is_file():
                 raise LedgerError("the patch of the recorded tree is not here", where=str(patch), mend="--code here")
             _git(worktree, "apply", str(patch))
+        _check_sources(worktree / "ticketlab", code)
         yield worktree
     finally:
         _git(project, "worktree", "remove", "--force", str(worktree))
+
+
+def _check_sources(package: Path, code: Code) -> None:
+    """LedgerError if the checked-out package is not the one that ran: a project may use a ticketlab from elsewhere."""
+    if sha256_bytes(canonical_json(sources(package))) != code.sources:
+        raise LedgerError(
+            "the recorded commit does not hold the ticketlab that ran", where=code.commit or "", mend="--code here"
+        )
 
 
 def _git(folder: Path, *words: str) -> None:

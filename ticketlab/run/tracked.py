@@ -47,7 +47,7 @@ def arm_runs(
     final = address.plan.final
     draws = [step for step in final.evaluate.lineage() if isinstance(step, Draw)]
     arm = TrackedRun(
-        key=_arm_key(address, project),
+        key=_arm_key(parent.name, address, project),
         experiment=parent.experiment,
         name=address.name,
         parent=parent.key,
@@ -84,7 +84,7 @@ def arm_runs(
 def is_told(plan: Plan, address: ArmAddress, project: Project) -> bool:
     """Whether the outbox still has, undamaged, what it was told of an arm, and of the run that holds the arms."""
     outbox = Outbox.of(project.root)
-    arm = _arm_key(address, project)
+    arm = _arm_key(plan.name, address, project)
     keys = [_plan_key(plan, project), arm]
     if address.plan.arm == "ticket":
         keys += [_round_key(project, arm, trained.round + 1) for trained in address.plan.rounds]
@@ -95,11 +95,11 @@ def is_told(plan: Plan, address: ArmAddress, project: Project) -> bool:
 
 
 def _plan_key(plan: Plan, project: Project) -> str:
-    return key_of(project, "plan", *(run_id(address, project) for address in plan.arms()))
+    return key_of(project, "plan", plan.name, *(run_id(address, project) for address in plan.arms()))
 
 
-def _arm_key(address: ArmAddress, project: Project) -> str:
-    return key_of(project, "arm", run_id(address, project))
+def _arm_key(name: str, address: ArmAddress, project: Project) -> str:
+    return key_of(project, "arm", name, run_id(address, project))
 
 
 def _round_key(project: Project, arm: str, number: int) -> str:

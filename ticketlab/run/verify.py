@@ -145,9 +145,44 @@ def recorded_plan(recorded: RunFacts, project: Project) -> tuple[Plan, ArmAddres
     return planned, ArmAddress(cell, cell.arms[0])
 
 
+ARITHMETIC = frozenset(
+    (
+        "device",
+        "torch",
+        "threads",
+        "interop_threads",
+        "mkldnn",
+        "flush_denormal",
+        "cuda",
+        "cudnn",
+        "gpu",
+        "cpu",
+        "cpu_capability",
+        "cores",
+        "architecture",
+        "packages.torch",
+        "packages.numpy",
+        "float32_matmul_precision",
+    )
+)
+"""What the last bits of sums depend on beside spec, code and data."""
+
+
 def _elsewhere(causes: Sequence[Difference]) -> bool:
-    """Whether nothing but the environment or the machine is another: only then are other bits to be expected."""
-    return bool(causes) and all(one.kind in ("environment", "machine") for one in causes)
+    """Whether the arithmetic is another and nothing else that counts: only then are other bits to be expected.
+
+    Statistics and extractor are made by steps, so they follow the arithmetic; a commit says nothing where the sources
+    are the same.
+    """
+    same_sources = not any(one.kind == "code" and one.path == "sources" for one in causes)
+    counting = [
+        one
+        for one in causes
+        if not one.path.startswith(("statistics.", "extractor."))
+        and not (one.kind == "code" and same_sources)
+        and one.kind in ("spec", "code", "data")
+    ]
+    return not counting and any(one.path in ARITHMETIC for one in causes)
 
 
 def _compared_steps(recorded: RunFacts, fresh: RunFacts, elsewhere: bool) -> Iterator[Compared]:
