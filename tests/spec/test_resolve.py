@@ -11,9 +11,10 @@ from ticketlab.spec.catalog import KNOWN
 from ticketlab.spec.drawing import SMOKE_ROUNDS
 from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.resolve import resolve
+from ticketlab.spec.section import SMOKE_STEPS
 from ticketlab.spec.smoke import IMAGES, smoke
 from ticketlab.spec.spec import Spec
-from ticketlab.spec.train import SMOKE_BATCH, SMOKE_STEPS
+from ticketlab.spec.train import SMOKE_BATCH
 
 GAN = {
     "data": {"dataset": "cifar10"},

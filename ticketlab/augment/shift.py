@@ -22,6 +22,7 @@ class _Shift(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """The images, shifted; what lies outside is 0."""
         ctx.save_for_backward(rows, columns)
         batch, channels, height, width = images.shape
         i, inside_i = _source(rows, height)

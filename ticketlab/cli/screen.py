@@ -107,6 +107,7 @@ def _plain_lines() -> Listener:
     now, last = _Now(), [0.0]
 
     def listen(event: Event) -> None:
+        """A line when a step begins and ends, and now and then between."""
         now.take(event)
         if isinstance(event, StepStarted):
             _say(f"[{event.position}/{event.total}] {event.cell}: {event.title}")

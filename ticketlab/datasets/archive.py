@@ -110,6 +110,7 @@ class _Capped:
         self.reads_past_end = 0
 
     def read(self, count: int) -> bytes:
+        """At most `count` bytes, and one more than the limit at most, so that passing it is seen."""
         content = self.inner.read(min(count, self.left + 1))
         self.left -= len(content)
         self.reads_past_end += not content

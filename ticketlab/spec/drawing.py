@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from ticketlab.spec.impossible import Impossible
-from ticketlab.spec.section import Choice, Section, Share
+from ticketlab.spec.section import SMOKE_STEPS, Choice, Section, Share
 
 if TYPE_CHECKING:
     from ticketlab.spec.positions import Path
     from ticketlab.spec.spec import Spec
 
-SMOKE_STEPS = 2
 SMOKE_ROUNDS = 2
 
 Pruned = Annotated[float, Field(ge=0, lt=1)]

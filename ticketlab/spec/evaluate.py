@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.model import Model
-from ticketlab.spec.section import Choice, Section, family
+from ticketlab.spec.section import SMOKE_STEPS, Choice, Section, family
 from ticketlab.spec.task import CLASSIFIER, Measure, Split
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class LabClassifier(Choice):
 
     def tiny(self) -> Self:
         """Trained for two steps."""
-        return self.model_copy(update={"steps": 2})
+        return self.model_copy(update={"steps": SMOKE_STEPS})
 
 
 class RandomConv(Choice):

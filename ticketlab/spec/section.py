@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 Share = Annotated[float, Field(gt=0, le=1)]
 """A share of a whole, in (0, 1]."""
 
+SMOKE_STEPS = 2
+"""Length of every training of a smoke run."""
+
 
 class Section(BaseModel):
     """A piece of a spec; immutable, compared by value, refusing keys it does not know."""

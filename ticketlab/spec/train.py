@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ticketlab.spec.augment import Augmentation
 from ticketlab.spec.impossible import Impossible
-from ticketlab.spec.section import Choice, Section, family
+from ticketlab.spec.section import SMOKE_STEPS, Choice, Section, family
 from ticketlab.spec.task import CLASSIFIER, GAN, Task
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ticketlab.spec.positions import Path
     from ticketlab.spec.spec import Spec
 
-SMOKE_STEPS = 2
 SMOKE_BATCH = 4
 
 Rate = Annotated[float, Field(gt=0, le=10)]
