@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
@@ -49,6 +49,14 @@ def budgets(scope: str, layers: Mapping[str, Layer], schedule: Schedule, round: 
 def network_of(layer: str) -> str:
     """The network that a layer belongs to: `generator` of `generator.block2.c1.weight`."""
     return layer.partition(".")[0]
+
+
+def of_each_network(layers: Iterable[str]) -> dict[str, list[str]]:
+    """The layers of each network that has any, in the order given."""
+    apart: dict[str, list[str]] = {}
+    for layer in layers:
+        apart.setdefault(network_of(layer), []).append(layer)
+    return apart
 
 
 def _together(layers: Mapping[str, Layer], schedule: Schedule, round: int) -> list[Budget]:
