@@ -126,13 +126,19 @@ def test_a_whole_number_where_a_fraction_may_stand_is_the_same_experiment() -> N
     assert identity(one) == identity(two)
 
 
+def test_a_name_alone_is_the_same_experiment_as_the_mapping_it_stands_for() -> None:
+    short = spec(ticket={**DRAWN, "scope": "erk", "structure": "channels"}, model="sngan")
+    long = spec(ticket={**DRAWN, "scope": {"kind": "erk"}, "structure": {"kind": "channels"}})
+    assert identity(short) == identity(long)
+
+
 @pytest.mark.parametrize(
     ("page", "expected"),
     [
         (spec(), "2ccc051fd18dc58edc7787e47558707955ebbe74fe2e7e64f39e8eb3f2e8e773"),
         (
             spec(seed=7, ticket=DRAWN, model={"kind": "mlp"}, train={"objective": "cross_entropy", "steps": 9}),
-            "2c443ed0e35dfaa635342e5b876d7081c903335f6892d76b72ff585a5ab16d5d",
+            "bf33c55d59767b0976c4d314d86fe6fdd3bd78cc86e5db8db138f48111578681",
         ),
     ],
 )

@@ -26,6 +26,7 @@ CLASSIFIER = {
     "model": {"kind": "lenet"},
     "train": {"objective": "cross_entropy", "steps": 100},
 }
+TWO_OF_FOUR = {"kind": "n_of_m", "n": 2, "m": 4}
 DRAWN = {"method": "magnitude", "schedule": {"rate": 0.5}}
 
 
@@ -112,6 +113,12 @@ def test_kinds_of_layer_named_by_the_schedule_are_those_that_are_pruned() -> Non
     assert found.ticket.layers == ("linear",)  # type: ignore[attr-defined]
 
 
+def test_n_of_m_inputs_are_one_round_to_their_share() -> None:
+    for n, m, density in ((2, 4, 0.5), (1, 3, 0.333)):
+        ticket = {"method": "magnitude", "schedule": {"density": density}, "structure": {**TWO_OF_FOUR, "n": n, "m": m}}
+        assert resolved(CLASSIFIER, ticket=ticket).ticket.structure.n == n  # type: ignore[attr-defined]
+
+
 def test_random_pruning_needs_no_training_before_it() -> None:
     found = resolved(CLASSIFIER, ticket={"method": "random", "schedule": {"rate": 0.5}})
     assert found.ticket.round_steps == 0  # type: ignore[attr-defined]
@@ -160,6 +167,16 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], tuple[str | int, ...]]] = [
     (CLASSIFIER, {"ticket": {**DRAWN, "rewind": {"step": 100}}}, ("ticket", "rewind", "step")),
     (CLASSIFIER, {"ticket": {**DRAWN, "rewind": {"step": 50}, "round_steps": 50}}, ("ticket", "rewind", "step")),
     (CLASSIFIER, {"ticket": {**DRAWN, "rank": "ema"}}, ("ticket", "rank")),
+    (
+        CLASSIFIER,
+        {"ticket": {"method": "magnitude", "schedule": {"density": 0.4}, "structure": TWO_OF_FOUR}},
+        ("ticket", "schedule"),
+    ),
+    (
+        CLASSIFIER,
+        {"ticket": {"method": "magnitude", "schedule": {"density": 0.5, "rounds": 2}, "structure": TWO_OF_FOUR}},
+        ("ticket", "schedule"),
+    ),
 ]
 
 
