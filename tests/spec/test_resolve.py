@@ -146,6 +146,16 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], tuple[str | int, ...]]] = [
         {"train": {"rate_schedule": {"kind": "milestones", "at": [0.7, 0.5]}}},
         ("train", "rate_schedule", "at"),
     ),
+    (
+        CLASSIFIER,
+        {"train": {"optimizer": {"kind": "sgd", "momentum": 0, "nesterov": True}}},
+        ("train", "optimizer", "nesterov"),
+    ),
+    (
+        GAN,
+        {"train": {"critic_optimizer": {"kind": "sgd", "momentum": 0, "nesterov": True}}},
+        ("train", "critic_optimizer", "nesterov"),
+    ),
     (GAN, {"evaluate": {"metrics": ["frechet", "accuracy"]}}, ("evaluate", "metrics", 1)),
     (CLASSIFIER, {"evaluate": {"metrics": ["frechet"]}}, ("evaluate", "metrics", 0)),
     (GAN, {"evaluate": {"samples": 5}}, ("evaluate", "samples")),

@@ -77,6 +77,16 @@ def test_members_of_a_family_are_told_apart_by_a_required_constant(validator: Dr
             assert member["properties"][key]["const"] in family["discriminator"]["mapping"]
 
 
+def test_names_alone_are_offered_for_the_members_that_need_no_more(validator: Draft202012Validator) -> None:
+    for family, around in families_in(validator.schema):
+        needs = {
+            name: len(validator.schema["$defs"][reference.rpartition("/")[2]]["required"]) > 1
+            for name, reference in family["discriminator"]["mapping"].items()
+        }
+        offered = [name for schema in around for name in schema.get("enum", ())]
+        assert sorted(offered) == sorted(name for name, more in needs.items() if not more)
+
+
 @pytest.mark.parametrize(
     "matrix",
     [

@@ -13,8 +13,8 @@ from ticketlab.errors import Diverged, Interrupted
 from ticketlab.metrics.accuracy import classify
 from ticketlab.randomness import Key
 from ticketlab.spec.compute import Compute
+from ticketlab.spec.optimizer import Sgd
 from ticketlab.spec.task import CLASSIFIER, GAN
-from ticketlab.spec.train import Sgd
 from ticketlab.training import checkpoint
 from ticketlab.training.checkpoint import content_digest
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from ticketlab.plan.steps import Images, Measurement, Statistics, Step, Train
 from ticketlab.spec.compute import Compute
 from ticketlab.spec.evaluate import LabClassifier
+from ticketlab.spec.optimizer import Adam
+from ticketlab.spec.rate_schedule import Cosine
 from ticketlab.spec.spec import Spec
-from ticketlab.spec.train import Adam, Cosine, CrossEntropy
+from ticketlab.spec.train import CrossEntropy
 
 EXTRACTOR_SEED = 0
 """Every run measures through the same extractor, whatever its own seed."""
