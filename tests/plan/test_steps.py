@@ -121,6 +121,8 @@ def test_every_choice_among_the_asked_values_brings_its_source(planned: Callable
         "ticketlab.training.rates",
         "ticketlab.augment.diffaugment",
         "ticketlab.metrics.extractors",
+        "ticketlab.metrics.frechet",
+        "ticketlab.metrics.prdc",
         "ticketlab.models.convnet",
     }
     drawing = {"magnitude", "scope", "structure"}

@@ -10,6 +10,7 @@ import pytest
 from ticketlab.spec.catalog import KNOWN
 from ticketlab.spec.drawing import SMOKE_ROUNDS
 from ticketlab.spec.impossible import Impossible
+from ticketlab.spec.metric import Accuracy, Frechet, Kernel, Loss, Prdc
 from ticketlab.spec.resolve import resolve
 from ticketlab.spec.section import SMOKE_STEPS
 from ticketlab.spec.smoke import IMAGES, smoke
@@ -46,7 +47,7 @@ def resolved(page: dict[str, Any], **sections: Any) -> Spec:
 def test_a_gan_is_resolved_as_the_papers_do() -> None:
     found = resolved(GAN, ticket=DRAWN)
     assert (found.data.size, found.data.scaling) == (32, "symmetric")
-    assert found.evaluate.metrics == ("frechet", "prdc")
+    assert found.evaluate.metrics == (Frechet(), Prdc())
     assert found.evaluate.split == "train"
     assert found.train.critic_optimizer == found.train.optimizer  # type: ignore[attr-defined]
     assert found.ticket.networks == ("generator",)  # type: ignore[attr-defined]
@@ -57,7 +58,7 @@ def test_a_gan_is_resolved_as_the_papers_do() -> None:
 def test_a_classifier_is_resolved_as_the_papers_do() -> None:
     found = resolved(CLASSIFIER, ticket=DRAWN)
     assert (found.data.size, found.data.scaling) == (28, "standard")
-    assert found.evaluate.metrics == ("accuracy", "loss")
+    assert found.evaluate.metrics == (Accuracy(), Loss())
     assert found.evaluate.split == "test"
     assert found.ticket.networks == ("classifier",)  # type: ignore[attr-defined]
     assert found.ticket.layers == ("conv", "linear")  # type: ignore[attr-defined]
@@ -101,7 +102,7 @@ def test_what_is_written_is_kept() -> None:
         evaluate={"metrics": ["kernel"], "split": "test"},
     )
     assert found.data.size == 48
-    assert found.evaluate.metrics == ("kernel",)
+    assert found.evaluate.metrics == (Kernel(),)
     assert found.evaluate.split == "test"
     assert found.train.critic_optimizer.kind == "sgd"  # type: ignore[attr-defined]
     assert (found.ticket.networks, found.ticket.layers) == (("critic",), ("linear",))  # type: ignore[attr-defined]
@@ -158,7 +159,9 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], tuple[str | int, ...]]] = [
     ),
     (GAN, {"evaluate": {"metrics": ["frechet", "accuracy"]}}, ("evaluate", "metrics", 1)),
     (CLASSIFIER, {"evaluate": {"metrics": ["frechet"]}}, ("evaluate", "metrics", 0)),
+    (GAN, {"evaluate": {"metrics": ["frechet", {"kind": "frechet"}]}}, ("evaluate", "metrics", 1)),
     (GAN, {"evaluate": {"samples": 5}}, ("evaluate", "samples")),
+    (GAN, {"evaluate": {"samples": 9, "metrics": [{"kind": "prdc", "neighbours": 9}]}}, ("evaluate", "samples")),
     (
         GAN,
         {"evaluate": {"extractor": {"kind": "lab_classifier", "model": {"kind": "sngan"}}}},
@@ -220,7 +223,7 @@ def test_a_smoke_spec_is_tiny_and_resolves_to_itself(page: dict[str, Any]) -> No
     assert (tiny.ticket.round_steps, tiny.ticket.schedule.rounds) == (SMOKE_STEPS, SMOKE_ROUNDS)  # type: ignore[attr-defined]
     assert tiny.ticket.rewind.step == 1  # type: ignore[attr-defined]
     assert tiny.evaluate.every == 1
-    assert tiny.evaluate.samples > tiny.evaluate.neighbours
+    assert all(tiny.evaluate.samples >= metric.fewest_samples for metric in tiny.evaluate.metrics or ())
     assert tiny.model == asked.model
     assert tiny.arms == asked.arms
     assert resolve(tiny, dataset) == tiny
@@ -245,5 +248,5 @@ def test_a_smoke_spec_draws_where_the_spec_draws() -> None:
 
 
 def test_a_smoke_spec_with_many_neighbours_generates_enough() -> None:
-    asked = resolved(GAN, evaluate={"neighbours": 100, "samples": 5000})
+    asked = resolved(GAN, evaluate={"metrics": [{"kind": "prdc", "neighbours": 100}], "samples": 5000})
     assert smoke(asked, 10).evaluate.samples == 101

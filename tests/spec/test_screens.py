@@ -114,6 +114,16 @@ x.yaml:10:8: train: found the text `hinge`
   -> did you mean `{objective: hinge, steps: ...}`?""",
     ),
     (
+        "a misspelt metric",
+        "  steps: 100\n",
+        "  steps: 100\nevaluate: {metrics: [frechet, prdk]}\n#",
+        [],
+        """\
+x.yaml:13:31: evaluate.metrics.1: found the text `prdk`
+     allowed: one of `accuracy`, `loss`, `frechet`, `kernel`, `prdc`, or a mapping whose `kind` is one of these (What is measured; null is accuracy and loss for classifiers, frechet and prdc for GANs)
+  -> did you mean `prdc`?""",
+    ),
+    (
         "a key of the wrong member below a name",
         "steps: 100",
         "steps: 100\n  optimizer: sgd",

@@ -147,4 +147,4 @@ class Evaluate(Step):
     @property
     def title(self) -> str:
         """A few words for people."""
-        return "evaluate " + ", ".join(self.measurement.metrics)
+        return "evaluate " + ", ".join(metric.name for metric in self.measurement.metrics)
