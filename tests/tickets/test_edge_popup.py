@@ -48,7 +48,7 @@ def test_every_layer_keeps_exactly_its_share_and_its_highest_scores(density: flo
 
 
 def test_a_global_threshold_is_one_for_all_layers() -> None:
-    search = searched(network(), scope="global")
+    search = searched(network(), scope={"kind": "global"})
     mask, scores = search.mask(), magnitudes(search)
     lowest_kept = min(float(scores[layer][kept].min()) for layer, kept in mask.items() if kept.any())
     highest_pruned = max(float(scores[layer][~kept].max()) for layer, kept in mask.items() if not kept.all())
@@ -57,7 +57,7 @@ def test_a_global_threshold_is_one_for_all_layers() -> None:
 
 
 def test_equal_scores_are_kept_in_the_order_of_their_index() -> None:
-    search = searched(network(), density=0.5, scope="global")
+    search = searched(network(), density=0.5, scope={"kind": "global"})
     search.load({layer: torch.full_like(score, -0.25) for layer, score in search.learns().items()})
     bits = torch.cat([kept.reshape(-1) for kept in search.mask().values()])
     assert bits.tolist() == [True] * 28 + [False] * 28

@@ -10,6 +10,7 @@ from ticketlab.spec.drawing import Drawn
 from ticketlab.spec.evolving import Evolving
 from ticketlab.spec.foresight import Grasp, NtkSap, Px, Snip, SynFlow, SynFlowL2
 from ticketlab.spec.regenerative import Regenerative
+from ticketlab.spec.scope import PerLayer, Scope
 from ticketlab.spec.section import Choice, Share, family
 from ticketlab.spec.train import Optimizer
 
@@ -61,8 +62,8 @@ class EdgePopup(Evolving):
 
     method: Literal["edge_popup"] = Field(default="edge_popup", description="Edge-popup.")
     density: Share = Field(description="Share of the weights kept at every step, in (0, 1].")
-    scope: Literal["global", "layer"] = Field(
-        default="layer", description="One threshold for all weights of a network, or one for each layer."
+    scope: Scope = Field(
+        default=PerLayer(), description="Which weights share a threshold, and what share each layer keeps."
     )
     score_bound: float = Field(
         default=0.1,
