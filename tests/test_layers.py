@@ -15,7 +15,7 @@ import ticketlab
 ROOT = Path(ticketlab.__file__).parent
 
 LEVELS = (
-    ("errors", "files", "randomness"),
+    ("cores", "errors", "files", "randomness"),
     ("made",),
     ("spec",),
     ("models", "augment", "datasets"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ticketlab.cores import available_cores
 from ticketlab.datasets.manifest import read_manifest
 from ticketlab.datasets.subset import count_of
 from ticketlab.files import canonical_json, sha256_bytes
@@ -98,5 +99,14 @@ def plan_cell(cell: Cell, home: Callable[[str], Path]) -> CellPlan:
         fit=spec.data.fit,
         scaling=spec.data.scaling,
     )
-    planner = CellPlanner(spec, images, total, count_of(spec.data.ratio, spec.data.count, total))
+    planner = CellPlanner(_counted(spec), images, total, count_of(spec.data.ratio, spec.data.count, total))
     return CellPlan(cell.name, dict(cell.labels), spec, planner.arms())
+
+
+def _counted(spec: Spec) -> Spec:
+    """The spec with a number of threads, those of this machine where it asks for all: whoever does the work, uses as many.
+
+    What was asked stays as it is, so a run has one identity on every machine.
+    """
+    threads = spec.compute.threads or available_cores()
+    return spec.model_copy(update={"compute": spec.compute.model_copy(update={"threads": threads})})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -140,9 +139,12 @@ def _plain(value: Any) -> Any:
 
 
 def _environment(compute: Compute) -> dict[str, Any]:
-    """What the last bits depend on beside the spec and is known without torch: its release, and the threads meant."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"threads": compute.threads or cores, "torch": version("torch")}
+    """What the last bits depend on beside the spec and is known without torch: its release, and the threads meant.
+
+    The threads were counted where the run was planned: a digest says the same on every machine.
+    """
+    assert compute.threads is not None, "the threads were not counted when the step was planned"
+    return {"threads": compute.threads, "torch": version("torch")}
 
 
 def _made_by(value: Any) -> Iterator[str]:

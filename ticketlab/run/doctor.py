@@ -62,7 +62,7 @@ def _versions() -> Iterator[Finding]:
 def _devices() -> Iterator[Finding]:
     import torch
 
-    from ticketlab.run.device import available_cores
+    from ticketlab.cores import available_cores
 
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     yield Finding(True, f"devices: cpu{''.join(f', {name}' for name in names)}")
