@@ -26,6 +26,7 @@ from ticketlab.run.project import Project
 from ticketlab.run.store import Store
 from ticketlab.tracking.outbox import Journal, Outbox, TrackedRun
 from ticketlab.tracking.process import this_process
+from ticketlab.tracking.rows import line_of
 
 DAY = 86_400.0
 Made = Callable[..., Step]
@@ -63,7 +64,7 @@ def finished(store: Store, counting: Made) -> Callable[[int], Step]:
             out.mkdir()
             (out / "a.bin").write_bytes(b"%d" % number * 10_000)
             store.journal(step).parent.mkdir(parents=True, exist_ok=True)
-            store.journal(step).write_text('{"t": 1, "step": 1, "metrics": {"loss": 0.5}}\n')
+            store.journal(step).write_bytes(line_of({"t": 1, "step": 1, "metrics": {"loss": 0.5}}))
             store.finish(step, out)
         return step
 

@@ -40,6 +40,7 @@ def perform(asked: Step, place: Workplace) -> None:
     # Rounds are gone on with only on the kind of device they were begun on.
     so_far = place.folder / f"so-far-{arrange(step.compute).torch.type}.safetensors"
     mask, done = _resumed(so_far, place, step.first - 1)
+    place.going_on(done)
     for number in range(done + 1, step.round + 1):
         if place.stopping():
             raise Interrupted(
@@ -48,6 +49,7 @@ def perform(asked: Step, place: Workplace) -> None:
         mask = _drawn(step, weights, mask or _dense(weights), number, offered)
         place.log(number, _row(mask))
         if number < step.round:
+            place.settle()
             write_ticket(so_far, mask, replace(about, round=number))
     assert mask is not None, "a draw has at least one round"
     write_ticket(place.out / "ticket.safetensors", mask, replace(about, round=step.round))

@@ -65,6 +65,8 @@ def perform(asked: Step, place: Workplace) -> None:
         kept=place.out / "rewind.safetensors",
         watch_every=step.watch_every,
         watch=_watch(step, place, device, training),
+        going_on=place.going_on,
+        settle=place.settle,
     )
     follow(training, course, place.log, place.stopping)
     checkpoint.write(place.out / "weights.safetensors", training.weights(), {"steps": step.objective.steps})
