@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from ticketlab.errors import CorruptFile, LedgerError
-from ticketlab.files import sha256_bytes, write_sealed
+from ticketlab.files import owner, sha256_bytes, write_sealed
 from ticketlab.ledger.chain import Chain
 from ticketlab.plan.steps import Step
 from ticketlab.run import clean as clean_module
@@ -282,7 +282,7 @@ def test_a_kill_in_the_middle_leaves_no_half_step_and_the_next_call_sweeps(
 
 def test_what_another_living_process_is_removing_is_left_to_it(finished: Any, store: Store, project: Project) -> None:
     folder = store.folder(finished(1))
-    folder.rename(folder.with_name(f"{folder.name}.removed-{os.getppid()}"))
+    folder.rename(folder.with_name(f"{folder.name}.removed-{owner().rpartition('.')[0]}.{os.getppid()}"))
     assert "remains" not in [one.what for one in clean(project, 0).gone]
     assert list(store.root.rglob("*.removed-*"))
 
