@@ -15,7 +15,7 @@ import ticketlab
 ROOT = Path(ticketlab.__file__).parent
 
 LEVELS = (
-    ("cores", "errors", "files", "randomness"),
+    ("cores", "errors", "files", "inert_pickle", "randomness"),
     ("made",),
     ("spec",),
     ("models", "augment", "datasets"),
