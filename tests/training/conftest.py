@@ -24,9 +24,9 @@ from ticketlab.spec.compute import Compute
 from ticketlab.spec.model import Convnet, ModelChoice, Sngan
 from ticketlab.spec.task import GAN as GAN_TASK
 from ticketlab.spec.train import Adam, Cosine, CrossEntropy, Hinge, NonSaturating, Objective, Sgd
+from ticketlab.tensors import content_digest
 from ticketlab.tickets.mask import Mask
 from ticketlab.tickets.worn import Bare, Fixed
-from ticketlab.training.checkpoint import content_digest
 from ticketlab.training.loop import Course, follow
 from ticketlab.training.setup import Setup, Training
 

@@ -15,8 +15,8 @@ from ticketlab.randomness import Key
 from ticketlab.spec.compute import Compute
 from ticketlab.spec.task import CLASSIFIER, GAN
 from ticketlab.spec.train import Sgd
+from ticketlab.tensors import content_digest
 from ticketlab.training import checkpoint
-from ticketlab.training.checkpoint import content_digest
 
 Digests = Callable[[Any], tuple[str, str]]
 

@@ -13,6 +13,7 @@ from ticketlab.randomness import Key
 from ticketlab.run.device import arrange
 from ticketlab.run.steps.networks import initial_networks, load_networks, tensors_of, trained_weights
 from ticketlab.run.steps.offers import Offers, offers
+from ticketlab.tensors import content_digest
 from ticketlab.tickets.draw import draw_round, layer_collapse
 from ticketlab.tickets.facts import TicketFacts
 from ticketlab.tickets.file import read as read_ticket
@@ -20,7 +21,6 @@ from ticketlab.tickets.file import write as write_ticket
 from ticketlab.tickets.mask import Mask
 from ticketlab.tickets.scoring import score
 from ticketlab.tickets.subject import Subject
-from ticketlab.training.checkpoint import content_digest
 
 if TYPE_CHECKING:
     from pathlib import Path

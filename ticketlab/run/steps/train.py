@@ -16,13 +16,13 @@ from ticketlab.run.device import Device, arrange
 from ticketlab.run.steps.measure import Measurer, measurer
 from ticketlab.run.steps.networks import initial_networks, load_networks, tensors_of, trained_weights
 from ticketlab.run.steps.prepare import training_images, training_of
+from ticketlab.tensors import content_digest
 from ticketlab.tickets.facts import TicketFacts
 from ticketlab.tickets.file import read as read_ticket
 from ticketlab.tickets.file import write as write_ticket
 from ticketlab.tickets.mask import Mask
 from ticketlab.tickets.worn import Bare, Fixed, Still
 from ticketlab.training import checkpoint
-from ticketlab.training.checkpoint import content_digest
 from ticketlab.training.loop import Course, follow
 from ticketlab.training.setup import Training, named
 
