@@ -250,3 +250,33 @@ def test_a_smoke_spec_draws_where_the_spec_draws() -> None:
 def test_a_smoke_spec_with_many_neighbours_generates_enough() -> None:
     asked = resolved(GAN, evaluate={"metrics": [{"kind": "prdc", "neighbours": 100}], "samples": 5000})
     assert smoke(asked, 10).evaluate.samples == 101
+
+
+SNIP = {"method": "snip", "schedule": {"density": 0.1}}
+
+
+@pytest.mark.parametrize("data", [{"count": 100}, {"ratio": 0.002}, {"count": 100, "subset": "uniform"}])
+def test_a_probe_set_that_the_kept_images_can_just_fill_is_accepted(data: dict[str, Any]) -> None:
+    found = resolved(CLASSIFIER, data=data, ticket={**SNIP, "probe": {"per_class": 10}})
+    assert found.ticket.probe.per_class == 10  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("data", "mend"),
+    [
+        ({"count": 99}, "per_class: 9"),
+        ({"ratio": 0.0009}, "per_class: 5"),
+        ({"count": 99, "subset": "first"}, "per_class: 9"),
+        ({"count": 9}, "keep at least 10 images"),
+    ],
+)
+def test_a_probe_set_larger_than_the_kept_images_is_refused_where_it_stands(data: dict[str, Any], mend: str) -> None:
+    with pytest.raises(Impossible, match="10 images of each of 10 classes are asked of") as caught:
+        resolved(CLASSIFIER, data=data, ticket=SNIP)
+    assert caught.value.path == ("ticket", "probe", "per_class")
+    assert caught.value.mend == mend
+
+
+def test_scores_that_look_at_no_image_need_none() -> None:
+    for method in ("synflow", "random"):
+        assert resolved(CLASSIFIER, data={"count": 1}, ticket={**SNIP, "method": method}).data.count == 1

@@ -26,9 +26,9 @@ from ticketlab.spec.optimizer import Adam, Sgd
 from ticketlab.spec.rate_schedule import Cosine
 from ticketlab.spec.task import GAN as GAN_TASK
 from ticketlab.spec.train import CrossEntropy, Hinge, NonSaturating, Objective
+from ticketlab.tensors import content_digest
 from ticketlab.tickets.mask import Mask
 from ticketlab.tickets.worn import Fixed, Wearing
-from ticketlab.training.checkpoint import content_digest
 from ticketlab.training.loop import Course, follow
 from ticketlab.training.setup import Setup, Training, tensors_of
 

@@ -14,7 +14,7 @@ from torch import nn
 from ticketlab.datasets.batches import Batches, Scaling
 from ticketlab.models.dropout import KeyedDropout
 from ticketlab.randomness import Key
-from ticketlab.training.checkpoint import content_digest
+from ticketlab.tensors import content_digest
 from ticketlab.training.classification import cross_entropy
 from ticketlab.training.setup import Setup, Training
 

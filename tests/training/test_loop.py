@@ -16,8 +16,8 @@ from ticketlab.spec.compute import Compute
 from ticketlab.spec.metric import Loss
 from ticketlab.spec.optimizer import Sgd
 from ticketlab.spec.task import CLASSIFIER, GAN
+from ticketlab.tensors import content_digest
 from ticketlab.training import checkpoint
-from ticketlab.training.checkpoint import content_digest
 from ticketlab.training.setup import tensors_of
 
 Digests = Callable[[Any], tuple[str, str]]

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from ticketlab.spec.compute import Compute
+from ticketlab.tensors import content_digest
 from ticketlab.training import checkpoint
-from ticketlab.training.checkpoint import content_digest
 from ticketlab.training.setup import Training, tensors_of
 
 Digests = Callable[[Any], tuple[str, str]]

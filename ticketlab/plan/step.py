@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from importlib.metadata import version
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel
 
 from ticketlab.files import canonical_json, sha256_bytes
-from ticketlab.plan.sources import source_digest
+from ticketlab.plan.sources import releases, source_digest
 from ticketlab.spec.compute import Compute
 from ticketlab.spec.evaluate import Extractor
 from ticketlab.spec.metric import MetricChoice
@@ -81,7 +79,7 @@ class Step:
 
     @cached_property
     def digest(self) -> str:
-        """sha256 of kind, asked values, inputs' digests and source."""
+        """sha256 of kind, asked values, inputs' digests, source, and the releases of the packages that do its sums."""
         for step in _inputs_first(self):
             if step is not self:
                 # Computed and kept from the first step on, so that a long chain is never a deep recursion.
@@ -98,6 +96,7 @@ class Step:
                     "asks": self.asks(),
                     "inputs": {role: step.digest for role, step in self.inputs.items()},
                     "source": source_digest(self.sources()),
+                    "releases": releases(self.sources()),
                 }
             )
         )
@@ -129,7 +128,9 @@ def _inputs_first(last: Step) -> list[Step]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Compute):
-        return {**value.model_dump(mode="json", exclude={"checkpoint_seconds", "log_every"}), **_environment(value)}
+        # Counted where the run was planned, so that a digest says the same on every machine.
+        assert value.threads is not None, "the threads were not counted when the step was planned"
+        return value.model_dump(mode="json", exclude={"checkpoint_seconds", "log_every"})
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if isinstance(value, Images | Measurement):
@@ -137,12 +138,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(part) for part in value]
     return value
-
-
-def _environment(compute: Compute) -> dict[str, Any]:
-    """What the last bits depend on beside the spec and is known without torch: its release, and the threads meant."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"threads": compute.threads or cores, "torch": version("torch")}
 
 
 def _made_by(value: Any) -> Iterator[str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
-from ticketlab.ledger.facts import Artifact, Code, RunFacts, StepFact
+from ticketlab.files import canonical_json, sha256_bytes
+from ticketlab.ledger.facts import Artifact, Code, RunFacts, StepFact, Surroundings
 from ticketlab.plan.experiment import ArmAddress, Plan
 from ticketlab.run.project import Project
 from ticketlab.run.published import ArmResult, place_of, run_id
@@ -21,7 +24,7 @@ def run_facts(
     project: Project,
     store: Store,
 ) -> RunFacts:
-    """Everything one ledger statement says of a finished arm; machine and packages are those its training ran on."""
+    """Everything one ledger statement says of a finished arm; machine and packages are those of its training, and each step has its own."""
     spec = address.cell.spec
     made_on = store.result(address.plan.final.train).surroundings
     folder = project.runs / plan.name
@@ -57,10 +60,16 @@ def run_facts(
             if step.kind == "statistics" and "extractor" in step.inputs
         ),
         steps=tuple(
-            StepFact(f"{number}. {step.title}", step.digest, store.result(step).files)
-            for number, step in enumerate(steps, 1)
+            StepFact(f"{number}. {step.title}", step.digest, found.files, _surroundings(found.surroundings))
+            for number, (step, found) in enumerate(zip(steps, map(store.result, steps), strict=True), 1)
         ),
         metrics=dict(result.metrics),
         main_metric=next(iter(result.metrics), None),
         density=None if final.mask is None else result.density,
     )
+
+
+def _surroundings(noted: Mapping[str, Any]) -> Surroundings:
+    """What a step ran on, as the store noted it when the step was done: on this machine or another."""
+    packages = sha256_bytes(canonical_json(noted["packages"]))
+    return Surroundings(noted["device"], noted["determinism"], noted["machine"], packages)

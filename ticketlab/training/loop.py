@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 Log = Callable[[int, Mapping[str, float]], None]
-"""Where rows of the curves go, by step; a row that is there already is not written twice."""
+"""Where rows of the curves go, by step; a row that comes again after a kill is not written twice."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class Course:
 
     Steps run from `begin` to `end`; step t is the t-th update, counted from 0. `keep` names a step before which the
     weights are written to `kept`. Every `watch_every` steps but the last `watch()` measures; what was reached at the
-    end is measured by a step of its own. A training is resumed only on the kind of `device` it began on.
+    end is measured by a step of its own. A training is resumed only on the kind of `device` it began on: `going_on` is
+    told from which step, and `settle()` makes rows durable before a checkpoint counts on them.
     """
 
     begin: int
@@ -41,6 +42,8 @@ class Course:
     kept: Path | None = None
     watch_every: int | None = None
     watch: Callable[[int], Mapping[str, float]] | None = None
+    going_on: Callable[[int], None] = lambda step: None
+    settle: Callable[[], None] = lambda: None
 
 
 def follow(training: Training, wearing: Wearing, course: Course, log: Log, stopping: Callable[[], bool]) -> None:
@@ -52,6 +55,7 @@ def follow(training: Training, wearing: Wearing, course: Course, log: Log, stopp
     saved = course.folder / "checkpoint.safetensors"
     whole = _Whole(training, wearing)
     step = _resume(whole, saved, course)
+    course.going_on(step)
     last_saved = time.monotonic()
     poison = torch.zeros(())
     while step < course.end:
@@ -76,6 +80,7 @@ def follow(training: Training, wearing: Wearing, course: Course, log: Log, stopp
             wearing.hear(step, found)
         if step < course.end and (due or stop):
             _finite({**losses, "a loss since the last look": poison}, step)
+            course.settle()
             _save(whole, saved, step, course.device)
             last_saved = time.monotonic()
         if stop and step < course.end:

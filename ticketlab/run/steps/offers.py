@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ticketlab.datasets.subset import draw
+from ticketlab.errors import DataError
 from ticketlab.models.entering import input_shape
 from ticketlab.models.prunable import prunable
 from ticketlab.randomness import Key
@@ -95,7 +96,19 @@ def _private(networks: Mapping[str, nn.Module], mask: Mask, device: Device) -> d
 def _probe(step: Draw, place: Workplace, device: Device) -> Probe:
     asked = cast("Probed", step.ticket).probe
     pixels, labels = training_images(step.images, place, device)
+    _refuse_too_few(labels, asked.per_class, step.images.classes)
     indices = draw(labels, asked.per_class * step.images.classes, "balanced", Key(step.seed).of("probe"))
     checkpoint.write(place.out / "probe.safetensors", {"indices": indices}, {"per_class": asked.per_class})
     chosen = indices.to(device.torch)
     return Probe(torch.split(pixels[chosen], asked.batch), torch.split(labels[chosen], asked.batch))
+
+
+def _refuse_too_few(labels: Tensor, per_class: int, classes: int) -> None:
+    """DataError where a class has too few images for the probe set, or none: a subset need not be balanced."""
+    counts = torch.bincount(labels.cpu(), minlength=classes)
+    least = int(counts.argmin())
+    if int(counts[least]) < per_class:
+        raise DataError(
+            f"the probe set has {per_class} images of each class, and of class {least} only {int(counts[least])} are kept",
+            mend="a smaller ticket.probe.per_class, more images, or data.subset: balanced",
+        )

@@ -16,12 +16,12 @@ from ticketlab.run.device import Device, arrange
 from ticketlab.run.steps.measure import Measurer, measurer
 from ticketlab.run.steps.networks import initial_networks, load_networks, trained_weights
 from ticketlab.run.steps.prepare import training_images, training_of
+from ticketlab.tensors import content_digest
 from ticketlab.tickets.facts import TicketFacts
 from ticketlab.tickets.file import read as read_ticket
 from ticketlab.tickets.file import write as write_ticket
 from ticketlab.tickets.worn import Fixed, Still, Wearing
 from ticketlab.training import checkpoint
-from ticketlab.training.checkpoint import content_digest
 from ticketlab.training.loop import Course, follow
 from ticketlab.training.setup import Training, named, tensors_of
 
@@ -64,6 +64,8 @@ def perform(asked: Step, place: Workplace) -> None:
         kept=place.out / "rewind.safetensors",
         watch_every=step.watch_every,
         watch=_watch(step, place, device, training),
+        going_on=place.going_on,
+        settle=place.settle,
     )
     follow(training, wearing, course, place.log, place.stopping)
     wearing.finish(training.trained())
