@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 
 from ticketlab.errors import EnvironmentProblem
+from ticketlab.ledger.chain import Chain
 from ticketlab.run.crew import Alone, crew_named
+from ticketlab.run.experiment import open_experiment, prepare_statistics
+from ticketlab.run.project import Project
+from ticketlab.run.verify import verify
 
 PAGE = """\
 name: apart
@@ -91,26 +95,30 @@ def beside(folder: Path) -> str:
     return os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
-def test_steps_of_another_process_are_the_run_and_have_the_bits_of_this_one(plain: Any, installed: Path) -> None:
-    plain.spec("apart", PAGE)
-
-    def called(*arguments: str) -> str:
-        answer = plain.ticketlab(*arguments, PYTHONPATH=beside(installed))
-        assert answer.code == 0, answer.err
-        return str(answer.out)
+@pytest.mark.usefixtures("torch_as_before")
+def test_steps_of_another_process_are_the_run_and_have_the_bits_of_this_one(
+    plain: Any, installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", beside(installed))
+    monkeypatch.syspath_prepend(str(installed))
+    elsewhere = crew_named("elsewhere")
+    spec = plain.spec("apart", PAGE)
 
     def performed() -> list[str]:
         return [line.split()[1] for line in (plain.root / "diary").read_text().splitlines()]
 
-    called("statistics", "specs/apart.yaml", "--crew", "elsewhere")
+    prepare_statistics(open_experiment(spec), engage=elsewhere)
     assert performed() == ["statistics"]
-    called("run", "specs/apart.yaml", "--crew", "elsewhere")
+    answer = plain.ticketlab("run", "specs/apart.yaml", "--crew", "elsewhere")
+    assert answer.code == 0, answer.err
     assert performed() == ["statistics", "draw", "train", "statistics", "evaluate"]
     processes = {line.split()[0] for line in (plain.root / "diary").read_text().splitlines()}
     assert len(processes) == 2
-    assert "IDENTICAL" in called("verify", "0")
+    project = Project.around(plain.root)
+    entry = next(Chain(project.ledger).entries())
+    assert verify(entry, project).finding == "IDENTICAL"
     assert len(performed()) == 5
-    assert "IDENTICAL" in called("verify", "0", "--crew", "elsewhere")
+    assert verify(entry, project, engage=elsewhere).finding == "IDENTICAL"
     assert performed()[5:] == performed()[1:5]
 
 
