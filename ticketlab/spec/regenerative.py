@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ticketlab.spec.evolving import Evolving
 from ticketlab.spec.impossible import Impossible
-from ticketlab.spec.metric import usual
+from ticketlab.spec.metric import usual_metrics
 
 if TYPE_CHECKING:
     from ticketlab.spec.positions import Path
@@ -61,8 +61,10 @@ class Regenerative(Evolving):
 
     def settled(self, spec: Spec, at: Path) -> Self:
         """The task's usual judge; refuses one that is not measured."""
-        judge = self.judge or ("frechet" if spec.model.trains.through_features else "loss")
-        if judge not in {metric.name for metric in spec.evaluate.metrics or usual(spec.model.trains)}:
+        measured = {metric.name for metric in spec.evaluate.metrics or usual_metrics(spec.model.trains)}
+        usual: Judge = "frechet" if spec.model.trains.through_features else "loss"
+        judge = self.judge or usual
+        if judge not in measured:
             raise Impossible(("evaluate", "metrics"), f"the ticket listens to `{judge}`", mend=f"add {judge}")
         return super().settled(spec, at).model_copy(update={"judge": judge})
 

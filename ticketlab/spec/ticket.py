@@ -9,13 +9,10 @@ from pydantic import Field
 from ticketlab.spec.drawing import Drawn
 from ticketlab.spec.evolving import Evolving
 from ticketlab.spec.foresight import Grasp, NtkSap, Px, Snip, SynFlow, SynFlowL2
+from ticketlab.spec.optimizer import Optimizer
 from ticketlab.spec.regenerative import Regenerative
 from ticketlab.spec.scope import PerLayer, Scope
 from ticketlab.spec.section import Choice, Share, family
-from ticketlab.spec.train import Optimizer
-
-if TYPE_CHECKING:
-    pass
 
 
 class NoTicket(Choice):
