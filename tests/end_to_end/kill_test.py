@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -339,7 +340,8 @@ def test_three_kills_and_an_interrupt_leave_no_trace(tmp_path: Path) -> None:
     spec = tmp_path / "killed.yaml"
     spec.write_text(MLP)
     changes = ("train.steps=30", "evaluate.every=10", "data.count=64")
-    print(disturb(spec, 3, 7, changes, tmp_path / "labs", interrupts=True))
+    done = disturb(spec, 3, 7, changes, tmp_path / "labs", interrupts=True)
+    assert re.search(r": 3 kills .*, [1-9]\d* projects finished, each equal to the undisturbed one$", done), done
 
 
 @pytest.mark.long
@@ -347,7 +349,8 @@ def test_three_kills_and_an_interrupt_leave_no_trace(tmp_path: Path) -> None:
 def test_fifty_kills_leave_no_trace(text: str, tmp_path: Path) -> None:
     spec = tmp_path / "killed.yaml"
     spec.write_text(text)
-    print(disturb(spec, 50, 1, (), tmp_path / "labs"))
+    done = disturb(spec, 50, 1, (), tmp_path / "labs")
+    assert re.search(r": 50 kills .*, [1-9]\d* projects finished, each equal to the undisturbed one$", done), done
 
 
 if __name__ == "__main__":

@@ -125,7 +125,11 @@ def test_a_crate_without_any_file_of_the_run_still_has_its_structure(run_facts: 
     empty = replace(run_facts, data=(), statistics=(), extractors=(), spec_file=None, code=Code("0" * 64), metrics={})
     for number, run in enumerate((run_facts, empty)):
         out = tmp_path / f"crate{number}"
-        check_structure(out, read(ro_crate(entry_of(bare, run), bare, out)))
+        graph = read(ro_crate(entry_of(bare, run), bare, out))
+        check_structure(out, graph)
+        assert references(graph["./"]["hasPart"]) == ["spec.json", "statement.json"], (
+            "the resolved spec is always there"
+        )
 
 
 def test_two_files_of_one_content_are_both_there(project: Path, run_facts: RunFacts, tmp_path: Path) -> None:
@@ -193,7 +197,10 @@ def test_a_folder_that_holds_something_is_not_written_to(project: Path, run_fact
 def test_a_patch_that_was_not_kept_is_left_out(project: Path, run_facts: RunFacts, tmp_path: Path) -> None:
     code = Code("0" * 64, "a" * 40, "b" * 40, Blob("2" * 64, 10**9, kept=False))
     out = tmp_path / "crate"
-    check_structure(out, read(ro_crate(entry_of(project, replace(run_facts, code=code)), project, out)))
+    graph = read(ro_crate(entry_of(project, replace(run_facts, code=code)), project, out))
+    check_structure(out, graph)
+    assert "code.patch" not in graph
+    assert not (out / "code.patch").exists()
 
 
 def test_a_bundle_holds_one_statement_a_line(project: Path, run_facts: RunFacts) -> None:

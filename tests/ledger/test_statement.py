@@ -20,107 +20,24 @@ from ticketlab.ledger.chain import Chain
 from ticketlab.ledger.facts import Artifact, Code, RunFacts, Verdict
 from ticketlab.ledger.statement import BUILD_TYPE, facts, provenance, subjects, verdict, verification
 
-HEX = {"type": "string", "pattern": "^[0-9a-f]+(\\.dir)?$"}
-URI = {"type": "string", "pattern": "^[a-z][a-z0-9+.-]*:.+"}
-TIME = {"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$"}
-DIGESTS = {
-    "type": "object",
-    "minProperties": 1,
-    "propertyNames": {"enum": ["sha256", "md5", "gitCommit", "gitTree"]},
-    "additionalProperties": HEX,
-}
-DESCRIPTOR = {
-    "type": "object",
-    "properties": {
-        "name": {"type": "string"},
-        "uri": URI,
-        "digest": DIGESTS,
-        "content": {"type": "string"},
-        "downloadLocation": URI,
-        "mediaType": {"type": "string"},
-        "annotations": {"type": "object"},
-    },
-    "additionalProperties": False,
-    "anyOf": [{"required": ["uri"]}, {"required": ["digest"]}, {"required": ["content"]}],
-}
-DESCRIPTORS = {"type": "array", "items": DESCRIPTOR}
-BUILD = {
-    "type": "object",
-    "required": ["buildDefinition", "runDetails"],
-    "properties": {
-        "buildDefinition": {
-            "type": "object",
-            "required": ["buildType", "externalParameters"],
-            "properties": {
-                "buildType": URI,
-                "externalParameters": {"type": "object"},
-                "internalParameters": {"type": "object"},
-                "resolvedDependencies": DESCRIPTORS,
-            },
-            "additionalProperties": False,
-        },
-        "runDetails": {
-            "type": "object",
-            "required": ["builder"],
-            "properties": {
-                "builder": {
-                    "type": "object",
-                    "required": ["id"],
-                    "properties": {
-                        "id": URI,
-                        "version": {"type": "object", "additionalProperties": {"type": "string"}},
-                        "builderDependencies": DESCRIPTORS,
-                    },
-                    "additionalProperties": False,
-                },
-                "metadata": {
-                    "type": "object",
-                    "properties": {"invocationId": {"type": "string"}, "startedOn": TIME, "finishedOn": TIME},
-                    "additionalProperties": False,
-                },
-                "byproducts": DESCRIPTORS,
-            },
-            "additionalProperties": False,
-        },
-    },
-    "additionalProperties": False,
-}
-NAMES = {"type": "array", "items": {"type": "string"}}
-TEST = {
-    "type": "object",
-    "required": ["result", "configuration"],
-    "properties": {
-        "result": {"enum": ["PASSED", "WARNED", "FAILED"]},
-        "configuration": DESCRIPTORS,
-        "url": URI,
-        "passedTests": NAMES,
-        "warnedTests": NAMES,
-        "failedTests": NAMES,
-    },
-    "additionalProperties": False,
-}
+SCHEMAS = Path(__file__).parent / "schemas"
 
 
-def schema_of(predicate_type: str, predicate: dict[str, Any]) -> Draft202012Validator:
-    """The required structure of an in-toto Statement v1 around a predicate, from the public specifications."""
-    subject = {**DESCRIPTOR, "required": ["name", "digest"]}
-    return Draft202012Validator(
-        {
-            "type": "object",
-            "required": ["_type", "subject", "predicateType", "predicate"],
-            "properties": {
-                "_type": {"const": "https://in-toto.io/Statement/v1"},
-                "subject": {"type": "array", "minItems": 1, "items": subject},
-                "predicateType": {"const": predicate_type},
-                "predicate": predicate,
-            },
-            "additionalProperties": False,
-        }
-    )
+def schema_of(predicate_type: str, file: str) -> Draft202012Validator:
+    """An in-toto Statement v1 around a predicate, as the published specifications that the files name have them."""
+    statement, predicate = (json.loads((SCHEMAS / name).read_bytes()) for name in ("statement-v1.json", file))
+    about = {"predicateType": {"const": predicate_type}, "predicate": predicate_in(predicate)}
+    strict = {**statement, "required": [*statement["required"], "predicate"]}
+    return Draft202012Validator({**strict, "properties": {**statement["properties"], **about}})
 
 
-PROVENANCE_V1 = schema_of("https://slsa.dev/provenance/v1", BUILD)
-TEST_RESULT_V01 = schema_of("https://in-toto.io/attestation/test-result/v0.1", TEST)
+def predicate_in(schema: dict[str, Any]) -> dict[str, Any]:
+    """A predicate's schema inside that of a statement, which has the same definitions."""
+    return {name: part for name, part in schema.items() if name not in ("$schema", "$defs")}
+
+
+PROVENANCE_V1 = schema_of("https://slsa.dev/provenance/v1", "slsa-provenance-v1.json")
+TEST_RESULT_V01 = schema_of("https://in-toto.io/attestation/test-result/v0.1", "test-result-v0.1.json")
 
 
 def a_verdict(run_facts: RunFacts, **checks: tuple[str, ...]) -> Verdict:
@@ -138,7 +55,9 @@ def test_a_run_is_told_as_slsa_provenance_in_an_in_toto_statement(run_facts: Run
     assert not definition["externalParameters"].keys() & definition["internalParameters"].keys()
     digests = {one["name"]: one["digest"] for one in definition["resolvedDependencies"]}
     assert digests["code"] == {"gitCommit": "a" * 40, "gitTree": "b" * 40}
-    assert digests["fashion-mnist"] == {"sha256": run_facts.data[0].sha256, "md5": run_facts.data[0].md5}
+    assert digests["fashion-mnist"] == {"sha256": run_facts.data[0].sha256}, "what DVC calls a folder is no MD5"
+    (images,) = (one for one in definition["resolvedDependencies"] if one["name"] == "fashion-mnist")
+    assert images["annotations"]["dvc"] == run_facts.data[0].md5
     metadata = statement["predicate"]["runDetails"]["metadata"]
     assert metadata["startedOn"] == "2026-01-02T03:04:05.000000Z"
     assert metadata["finishedOn"] == "2026-01-02T03:04:06.000007Z"
@@ -289,3 +208,27 @@ def test_a_statement_with_junk_anywhere_is_read_or_refused_but_never_crashes(
     with suppress(LedgerError):
         found = reader(put(statement, place, junk))
         assert isinstance(found, (RunFacts, Verdict))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda made: made.pop("predicateType"),
+        lambda made: made.update(subject=[]),
+        lambda made: made["subject"][0].pop("digest"),
+        lambda made: made["subject"][0]["digest"].update(sha256="A" * 64),
+        lambda made: made["subject"][0]["digest"].update(md5="0" * 32 + ".dir"),
+        lambda made: made["predicate"]["buildDefinition"].pop("externalParameters"),
+        lambda made: made["predicate"]["buildDefinition"].update(machine={}),
+        lambda made: made["predicate"]["runDetails"]["builder"].update(id="me"),
+        lambda made: made["predicate"]["runDetails"]["metadata"].update(startedOn="2026-01-02 03:04:05"),
+        lambda made: made["predicate"]["runDetails"]["byproducts"][0].pop("digest"),
+    ],
+)
+def test_the_published_schemas_refuse_what_is_not_such_a_statement(
+    run_facts: RunFacts, spoil: Callable[[dict[str, Any]], Any]
+) -> None:
+    made = deepcopy(provenance(run_facts))
+    assert PROVENANCE_V1.is_valid(made)
+    spoil(made)
+    assert not PROVENANCE_V1.is_valid(made)

@@ -15,17 +15,21 @@ _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
 def of_artifact(artifact: Artifact, kind: str) -> Descriptor:
-    """A file or folder; `kind` says what part it plays."""
-    digest = {"sha256": artifact.sha256} | ({"md5": artifact.md5} if artifact.md5 else {})
+    """A file or folder; `kind` says what part it plays.
+
+    DVC's name for a folder is an MD5 with an ending, which a set of digests does not hold, so it is an annotation.
+    """
+    is_hash = artifact.md5 is not None and not artifact.md5.endswith(".dir")
+    digest = {"sha256": artifact.sha256} | ({"md5": artifact.md5} if artifact.md5 and is_hash else {})
     annotations = {"kind": kind} | ({"path": artifact.path} if artifact.path else {})
+    annotations |= {"dvc": artifact.md5} if artifact.md5 and not is_hash else {}
     return {"name": artifact.name, "digest": digest, "annotations": annotations}
 
 
 def artifact(found: Mapping[str, Any]) -> Artifact:
     """The artifact that `of_artifact` described."""
-    digest = found["digest"]
-    path = found.get("annotations", {}).get("path")
-    return Artifact(found["name"], digest["sha256"], digest.get("md5"), path)
+    digest, noted = found["digest"], found.get("annotations", {})
+    return Artifact(found["name"], digest["sha256"], digest.get("md5") or noted.get("dvc"), noted.get("path"))
 
 
 def of_code(code: Code) -> list[Descriptor]:

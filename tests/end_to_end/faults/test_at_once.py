@@ -22,7 +22,8 @@ def test_two_runs_of_one_spec_at_once_do_everything_once(lab: Any, undisturbed: 
     assert lab.ticketlab("run", "specs/small.yaml")[1].endswith("nothing to do; results in runs/small\n")
 
 
-def many_at_once(lab: Any, count: int) -> None:
+def many_at_once(lab: Any, count: int) -> list[str]:
+    """The arms that the ledger has, after all that must hold of processes, MLflow and journals does."""
     settings = ("--set", "train.steps=4", "--set", "evaluate.every=4", "--set", "arms=[dense]")
     processes = [lab.start("run", "specs/small.yaml", "--set", f"seed={seed}", *settings) for seed in range(count)]
     said = [process.communicate(timeout=1800)[0] for process in processes]
@@ -36,13 +37,19 @@ def many_at_once(lab: Any, count: int) -> None:
     assert lab.rows().total() == lab.journal_rows()
     assert len(lab.statuses_of_all()) == 2 * count
     assert set(lab.statuses_of_all()) == {"FINISHED"}
+    return sorted(lab.entries())
+
+
+def of_every_seed(count: int) -> list[str]:
+    overrides = "train.steps-4_evaluate.every-4_arms-dense"
+    return sorted(f"small+seed-{seed}_{overrides}/dense" for seed in range(count))
 
 
 def test_four_processes_on_an_empty_project(lab: Any) -> None:
-    many_at_once(lab, 4)
+    assert many_at_once(lab, 4) == of_every_seed(4)
 
 
 @pytest.mark.long
 def test_thirty_two_processes_on_an_empty_project_without_a_database(lab: Any) -> None:
     (lab.root / "mlflow.db").unlink()
-    many_at_once(lab, 32)
+    assert many_at_once(lab, 32) == of_every_seed(32)
