@@ -7,8 +7,10 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import cast, get_args
 
 from ticketlab.errors import DataError, SpecError
+from ticketlab.spec.labelling import LabelKind
 
 PINS = Path("specs", "datasets.json")
 """Where a project keeps the sha256 of the datasets that DVC has."""
@@ -40,6 +42,7 @@ class DatasetFacts:
     test: int
     licence: str
     source: str
+    labels: LabelKind = "class"
     class_names: tuple[str, ...] = ()
     pinned: Pinned | None = None
 
@@ -187,6 +190,7 @@ def _described(path: Path) -> DatasetFacts:
             test=int(found["counts"]["test"]),
             licence=str(found["licence"]),
             source=str(found["source"]),
+            labels=_kind(found.get("labels", "class")),
             class_names=tuple(map(str, found["classes"])),
         )
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as problem:
@@ -195,3 +199,11 @@ def _described(path: Path) -> DatasetFacts:
             where=str(path),
             mend=f"remove the folder {path.parent} and add the dataset again with `ticketlab data add`",
         ) from None
+
+
+def _kind(found: object) -> LabelKind:
+    """A kind of label out of a description; ValueError if there is no such kind."""
+    for kind in get_args(LabelKind):
+        if kind == found:
+            return cast("LabelKind", kind)
+    raise ValueError(f"no kind of label: {found!r}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from pydantic import Field
 
 from ticketlab.spec.impossible import Impossible
+from ticketlab.spec.labelling import LabelKind
 from ticketlab.spec.model import Model
 from ticketlab.spec.section import SMOKE_STEPS, Choice, Section, family
 from ticketlab.spec.task import CLASSIFIER, Measure, Split
@@ -21,6 +22,7 @@ class LabClassifier(Choice):
 
     made_by: ClassVar[str] = "ticketlab.metrics.extractors:lab_classifier"
     about: ClassVar[str] = "penultimate layer of a small classifier trained by the lab on the full training split"
+    labels: ClassVar[LabelKind] = "class"
 
     kind: Literal["lab_classifier"] = Field(default="lab_classifier", description="A classifier trained by the lab.")
     model: Model = Field(

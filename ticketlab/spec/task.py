@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ticketlab.spec.labelling import LabelKind
+
 Measure = Literal["accuracy", "loss", "frechet", "kernel", "prdc"]
 """Every metric of every task."""
 
@@ -18,7 +20,8 @@ class Task:
 
     `metrics` can be measured, the first `usual` of them by default, by the function named in `measured_by`;
     `through_features` says whether that compares features of generated and real images. Images are scaled by `scaling`
-    unless the spec says otherwise, which `only_scaling`, a reason, forbids. `split` is what is compared with.
+    unless the spec says otherwise, which `only_scaling`, a reason, forbids. `split` is what is compared with. `labels`
+    is the kind of label that is learned from, None where images are enough.
     """
 
     name: str
@@ -27,6 +30,7 @@ class Task:
     scaling: Scaling
     split: Split
     measured_by: str
+    labels: LabelKind | None = None
     through_features: bool = False
     only_scaling: str = ""
 
@@ -49,4 +53,5 @@ CLASSIFIER = Task(
     scaling="standard",
     split="test",
     measured_by="ticketlab.run.steps.measure_classes:measurer",
+    labels="class",
 )

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 def measurer(measurement: Measurement, images: Images, seed: int, place: Workplace, device: Device) -> Measurer:
     """Accuracy and loss on the whole split."""
-    pixels, labels = real_images(images, measurement.split, place, device)
+    real = real_images(images, measurement.split, place, device)
     scaling = scaling_of(images, images.scaling, place)
 
     def measured(network: nn.Module) -> Found:
-        scores = classify(network, pixels, labels, lambda batch: device.images(scaling(batch)), BATCH)
+        scores = classify(network, real.images, real.labels, lambda batch: device.images(scaling(batch)), BATCH)
         return Found({name: scores[name] for name in measurement.metrics})
 
     return measured

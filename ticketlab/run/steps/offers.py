@@ -98,8 +98,9 @@ def _private(networks: Mapping[str, nn.Module], mask: Mask, device: Device) -> d
 
 def _probe(step: Draw, place: Workplace, device: Device) -> Probe:
     asked = cast("Probed", step.ticket).probe
-    pixels, labels = training_images(step.images, place, device)
-    indices = draw(labels, asked.per_class * step.images.classes, "balanced", Key(step.seed).of("probe"))
+    train = training_images(step.images, place, device)
+    classes = train.labelling.shown(train.labels)
+    indices = draw(classes, asked.per_class * step.images.classes, "balanced", Key(step.seed).of("probe"))
     checkpoint.write(place.out / "probe.safetensors", {"indices": indices}, {"per_class": asked.per_class})
     chosen = indices.to(device.torch)
-    return Probe(torch.split(pixels[chosen], asked.batch), torch.split(labels[chosen], asked.batch))
+    return Probe(torch.split(train.images[chosen], asked.batch), torch.split(train.labels[chosen], asked.batch))
