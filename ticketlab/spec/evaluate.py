@@ -69,7 +69,8 @@ class Evaluate(Section):
     metrics: tuple[Measure, ...] | None = Field(
         default=None,
         min_length=1,
-        description="What is measured; null is accuracy and loss for classifiers, frechet and prdc for GANs.",
+        description="What is measured; null is accuracy and loss for classifiers, mean_iou, pixel_accuracy and loss for "
+        "segmenters, frechet and prdc for GANs.",
     )
     samples: int = Field(
         default=10_000,
@@ -82,7 +83,7 @@ class Evaluate(Section):
     )
     split: Split | None = Field(
         default=None,
-        description="Real images that are compared with: null is test for classifiers and the whole training split for GANs.",
+        description="Real images that are compared with: null is the whole training split for GANs and test for all others.",
     )
     extractor: Extractor = Field(
         default={"kind": "lab_classifier"},  # type: ignore[assignment]

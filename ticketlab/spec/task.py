@@ -7,7 +7,7 @@ from typing import Literal
 
 from ticketlab.spec.labelling import LabelKind
 
-Measure = Literal["accuracy", "loss", "frechet", "kernel", "prdc"]
+Measure = Literal["accuracy", "loss", "mean_iou", "pixel_accuracy", "frechet", "kernel", "prdc"]
 """Every metric of every task."""
 
 Scaling = Literal["symmetric", "standard", "unit"]
@@ -54,4 +54,14 @@ CLASSIFIER = Task(
     split="test",
     measured_by="ticketlab.run.steps.measure_classes:measurer",
     labels="class",
+)
+
+SEGMENTER = Task(
+    name="segmenter",
+    metrics=("mean_iou", "pixel_accuracy", "loss"),
+    usual=("mean_iou", "pixel_accuracy", "loss"),
+    scaling="standard",
+    split="test",
+    measured_by="ticketlab.run.steps.measure_pixels:measurer",
+    labels="map",
 )

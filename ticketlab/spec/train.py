@@ -8,8 +8,8 @@ from pydantic import Field
 
 from ticketlab.spec.augment import Augmentation
 from ticketlab.spec.impossible import Impossible
-from ticketlab.spec.section import SMOKE_STEPS, Choice, Section, family
-from ticketlab.spec.task import CLASSIFIER, GAN, Task
+from ticketlab.spec.section import SMOKE_STEPS, Choice, Section, Share, family
+from ticketlab.spec.task import CLASSIFIER, GAN, SEGMENTER, Task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -184,7 +184,25 @@ class CrossEntropy(Objective):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="Share of the target spread over all classes.")
 
 
+class PixelCrossEntropy(Objective):
+    """Segmentation by the mean cross-entropy of the pixels that have a label."""
+
+    made_by: ClassVar[str] = "ticketlab.training.segmentation:pixel_cross_entropy"
+    about: ClassVar[str] = "segmentation by the cross-entropy of labelled pixels"
+    trains: ClassVar[Task] = SEGMENTER
+
+    objective: Literal["pixel_cross_entropy"] = Field(
+        default="pixel_cross_entropy", description="Cross-entropy of pixels."
+    )
+    steps: int = Field(ge=1, le=100_000_000, description="Length of a training, in batches.")
+    batch: int = Field(default=4, ge=1, le=65_536, description="Images per step.")
+    optimizer: Optimizer = Field(default=Sgd(lr=0.01), description="Optimiser of the network.")
+    backbone_rate: Share = Field(
+        default=1.0, description="Learning rate of the backbone's layers, as a share of that of all others, in (0, 1]."
+    )
+
+
 if TYPE_CHECKING:
     Train = Objective
 else:
-    Train = family("objectives", "objective", Hinge, NonSaturating, CrossEntropy)
+    Train = family("objectives", "objective", Hinge, NonSaturating, CrossEntropy, PixelCrossEntropy)

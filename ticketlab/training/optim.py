@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,17 +13,37 @@ if TYPE_CHECKING:
     from ticketlab.spec.train import Objective, Optimizer
 
 
+Share = Callable[[str], float]
+"""From the name of a parameter to what its learning rate is multiplied by."""
+
+
+def whole(parameter: str) -> float:
+    """Every parameter learns at the full rate."""
+    return 1.0
+
+
 class SteppedOptimizer:
-    """An optimiser over named parameters whose learning rate is a function of the step.
+    """An optimiser over named parameters whose learning rate is a function of the step, times each one's share.
 
     Fused kernels are used where the device has them. Moments are saved by parameter name, so a checkpoint does not
     depend on the order of parameters.
     """
 
-    def __init__(self, parameters: Mapping[str, nn.Parameter], options: Optimizer, objective: Objective) -> None:
+    def __init__(
+        self,
+        parameters: Mapping[str, nn.Parameter],
+        options: Optimizer,
+        objective: Objective,
+        share: Share = whole,
+    ) -> None:
         self.parameters = dict(parameters)
         self._fused = all(parameter.device.type in ("cpu", "cuda") for parameter in self.parameters.values())
-        self._optimizer = _build(list(self.parameters.values()), options, self._fused)
+        self._shares = list(dict.fromkeys(map(share, self.parameters)))
+        groups = [
+            {"params": [parameter for name, parameter in self.parameters.items() if share(name) == part]}
+            for part in self._shares
+        ]
+        self._optimizer = _build(groups, options, self._fused)
         self._rate = options.lr
         self._objective = objective
 
@@ -33,7 +53,9 @@ class SteppedOptimizer:
 
     def step(self, step: int) -> None:
         """Update the parameters with the learning rate of this step."""
-        self._optimizer.param_groups[0]["lr"] = self._rate * rate_factor(self._objective, step)
+        rate = self._rate * rate_factor(self._objective, step)
+        for group, share in zip(self._optimizer.param_groups, self._shares, strict=True):
+            group["lr"] = rate * share
         self._optimizer.step()
 
     def state(self) -> dict[str, Tensor]:
@@ -59,11 +81,11 @@ class SteppedOptimizer:
             self._optimizer.state[parameter][moment] = restored
 
 
-def _build(parameters: list[nn.Parameter], options: Optimizer, is_fused: bool) -> torch.optim.Optimizer:
+def _build(groups: list[dict[str, Any]], options: Optimizer, is_fused: bool) -> torch.optim.Optimizer:
     fused: Any = True if is_fused else None
     if options.kind == "adam":
         return torch.optim.Adam(
-            parameters,
+            groups,
             lr=options.lr,
             betas=(options.beta1, options.beta2),
             eps=options.eps,
@@ -71,7 +93,7 @@ def _build(parameters: list[nn.Parameter], options: Optimizer, is_fused: bool) -
             fused=fused,
         )
     return torch.optim.SGD(
-        parameters,
+        groups,
         lr=options.lr,
         momentum=options.momentum,
         nesterov=options.nesterov,
