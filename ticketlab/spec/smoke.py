@@ -17,7 +17,8 @@ SIDE = 32
 def smoke(spec: Spec, classes: int) -> Spec:
     """The resolved spec at smoke size: same networks, method and metrics, at most two rounds; numbers without meaning.
 
-    Images shrink to 32 pixels where the model takes any size. Seeds are made equal, so that cells that differ in their seed or their share of the data alone are done once.
+    Images shrink to 32 pixels where the model takes any size. Seeds are made equal, so that cells that differ in their
+    seed or their share of the data alone are done once.
     """
     evaluate: dict[str, Any] = {
         "samples": max(min(spec.evaluate.samples, SAMPLES), spec.evaluate.neighbours + 1),
