@@ -28,7 +28,8 @@ from ticketlab.run.device import arrange
 from ticketlab.run.journal import Journal
 from ticketlab.spec.compute import Compute
 from ticketlab.spec.model import Lenet, ModelChoice, Sngan
-from ticketlab.spec.train import Adam, CrossEntropy, Hinge, Objective
+from ticketlab.spec.optimizer import Adam
+from ticketlab.spec.train import CrossEntropy, Hinge, Objective
 from ticketlab.tickets.mask import Mask
 from ticketlab.tickets.worn import Bare, Fixed
 from ticketlab.training.adversarial import hinge

@@ -22,8 +22,10 @@ from ticketlab.randomness import Key
 from ticketlab.spec.augment import DiffAugment, Flip
 from ticketlab.spec.compute import Compute
 from ticketlab.spec.model import Convnet, ModelChoice, Sngan
+from ticketlab.spec.optimizer import Adam, Sgd
+from ticketlab.spec.rate_schedule import Cosine
 from ticketlab.spec.task import GAN as GAN_TASK
-from ticketlab.spec.train import Adam, Cosine, CrossEntropy, Hinge, NonSaturating, Objective, Sgd
+from ticketlab.spec.train import CrossEntropy, Hinge, NonSaturating, Objective
 from ticketlab.tickets.mask import Mask
 from ticketlab.tickets.worn import Bare, Fixed
 from ticketlab.training.checkpoint import content_digest

@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from ticketlab.errors import Diverged, Interrupted
-from ticketlab.metrics.accuracy import classify
+from ticketlab.metrics.accuracy import classify, loss
 from ticketlab.randomness import Key
 from ticketlab.spec.compute import Compute
+from ticketlab.spec.metric import Loss
+from ticketlab.spec.optimizer import Sgd
 from ticketlab.spec.task import CLASSIFIER, GAN
-from ticketlab.spec.train import Sgd
 from ticketlab.training import checkpoint
 from ticketlab.training.checkpoint import content_digest
 
@@ -38,7 +39,8 @@ def looking(made: Any, training: Any) -> Callable[[int], Mapping[str, float]]:
         network = training.evaluated()
         if made.objective.trains == CLASSIFIER:
             pixels = torch.arange(8 * 256, dtype=torch.uint8).reshape(8, 1, 16, 16)
-            return classify(network, pixels, torch.arange(8), lambda images: images.float() / 255, 3)
+            answers = classify(network, pixels, torch.arange(8), lambda images: images.float() / 255, 3)
+            return loss(Loss(), answers)
         was_training = network.training
         with torch.no_grad():
             mean = network(torch.randn(4, network.latent, generator=Key(0).of("look").generator())).mean().item()

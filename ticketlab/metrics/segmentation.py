@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -11,48 +11,24 @@ from torch import Tensor, nn
 
 from ticketlab.errors import DataError
 from ticketlab.metrics.evaluation_mode import evaluation_mode
+from ticketlab.metrics.evidence import Segmented
+from ticketlab.metrics.names import MEAN_IOU, PIXEL_ACCURACY
 from ticketlab.spec.labelling import UNLABELLED
 
-
-@dataclass(frozen=True, eq=False)
-class Confusion:
-    """Labelled pixels int64 (classes, classes) by their class (row) and the class predicted; their cross-entropy, summed."""
-
-    pixels: Tensor
-    surprise: float
-
-    @property
-    def accuracy(self) -> float:
-        """The share of labelled pixels whose class is predicted."""
-        return int(self.pixels.diagonal().sum()) / int(self.pixels.sum())
-
-    @property
-    def loss(self) -> float:
-        """The mean cross-entropy of labelled pixels, in nats."""
-        return self.surprise / int(self.pixels.sum())
-
-    @property
-    def mean_iou(self) -> float:
-        """The mean over classes of |predicted and true| / |predicted or true|; classes that are neither do not count.
-
-        Source: Everingham et al. 2015, "The PASCAL VOC challenge: a retrospective", section 2.2.3: one matrix for all
-        images, not a mean over images.
-        """
-        both = self.pixels.diagonal()
-        either = self.pixels.sum(0) + self.pixels.sum(1) - both
-        occur = either > 0
-        return float((both[occur].double() / either[occur].double()).mean())
+if TYPE_CHECKING:
+    from ticketlab.spec.metric import MeanIou, PixelAccuracy
 
 
-def confuse(
+def segment(
     network: nn.Module, images: Tensor, maps: Tensor, classes: int, scale: Callable[[Tensor], Tensor], batch: int
-) -> Confusion:
-    """The confusion of a segmenter on `images` uint8 (n, C, S, S) with label maps uint8 (n, S, S), on its device.
+) -> Segmented:
+    """What `network` makes of `images` uint8 (n, C, S, S) with label maps uint8 (n, S, S), on its device.
 
-    `scale` turns a uint8 batch into what the network was trained on. Pixels that are `UNLABELLED` count nowhere. The
-    network, its buffers and its mode are as before. DataError for maps that have no labelled pixel.
+    `scale` turns a uint8 batch into what the network was trained on. Pixels that are `UNLABELLED` count nowhere, all
+    others alike, whatever the image. The network, its buffers and its mode are as before, and no random number is drawn.
+    DataError for maps without any labelled pixel.
     """
-    pixels = torch.zeros((classes, classes), dtype=torch.int64, device=maps.device)
+    confusion = torch.zeros((classes, classes), dtype=torch.int64, device=maps.device)
     surprise = torch.zeros((), dtype=torch.float64, device=maps.device)
     with evaluation_mode(network):
         for start in range(0, len(images), batch):
@@ -61,8 +37,24 @@ def confuse(
             labelled = truth != UNLABELLED
             rows, truth = rows[labelled].double(), truth[labelled]
             pairs = truth * classes + rows.argmax(1)
-            pixels += torch.bincount(pairs, minlength=classes**2).view(classes, classes)
+            confusion += torch.bincount(pairs, minlength=classes**2).view(classes, classes)
             surprise += F.cross_entropy(rows, truth, reduction="sum")
-    if not pixels.any():
+    if not confusion.any():
         raise DataError("no pixel has a label: there is nothing to compare with")
-    return Confusion(pixels.cpu(), float(surprise))
+    return Segmented(confusion.cpu(), float(surprise))
+
+
+def pixel_accuracy(options: PixelAccuracy, evidence: Segmented) -> dict[str, float]:
+    """Share of the labelled pixels whose largest logit is the label's (the first of equal ones)."""
+    return {PIXEL_ACCURACY: int(evidence.confusion.diagonal().sum()) / int(evidence.confusion.sum())}
+
+
+def mean_iou(options: MeanIou, evidence: Segmented) -> dict[str, float]:
+    """The mean over classes of |predicted and true| / |predicted or true|; classes that are neither do not count.
+
+    Source: Everingham et al. 2015, "The PASCAL VOC challenge: a retrospective": one matrix for all images.
+    """
+    both = evidence.confusion.diagonal()
+    either = evidence.confusion.sum(0) + evidence.confusion.sum(1) - both
+    occur = either > 0
+    return {MEAN_IOU: float((both[occur].double() / either[occur].double()).mean())}

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from ticketlab.plan.measuring import Measuring
 from ticketlab.plan.steps import Control, Draw, Evaluate, Images, Step, Subset, Train
-from ticketlab.spec.drawing import Drawn, Evolving, RewindTo, StructureChoice
+from ticketlab.spec.drawing import Drawn, Evolving, RewindTo
 from ticketlab.spec.spec import Spec
+from ticketlab.spec.structure import Weights
 from ticketlab.spec.ticket import Arm
 
 
@@ -91,7 +92,7 @@ class CellPlanner:
     def _mask_of(self, arm: Arm, mask: Step) -> Step:
         if arm in ("random", "shuffled"):
             ticket = self.spec.ticket
-            structure: StructureChoice = ticket.structure if isinstance(ticket, Drawn) else "weights"
+            structure = ticket.structure if isinstance(ticket, Drawn) else Weights()
             return Control(seed=self.spec.seed, control=arm, structure=structure, inputs={"mask": mask})
         return mask
 

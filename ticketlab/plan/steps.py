@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 from ticketlab.plan.step import Images, Measurement, Step
 from ticketlab.spec.compute import Compute
-from ticketlab.spec.drawing import Drawn, Evolving, StructureChoice
+from ticketlab.spec.drawing import Drawn, Evolving
 from ticketlab.spec.evaluate import Extractor
 from ticketlab.spec.model import ModelChoice
+from ticketlab.spec.structure import StructureChoice
 from ticketlab.spec.task import Split
 from ticketlab.spec.train import Objective
 
@@ -104,7 +105,7 @@ class Control(Step):
     kind: ClassVar[str] = "control"
     seed: int
     control: str
-    structure: StructureChoice = "weights"
+    structure: StructureChoice
 
     @property
     def title(self) -> str:
@@ -146,4 +147,4 @@ class Evaluate(Step):
     @property
     def title(self) -> str:
         """A few words for people."""
-        return "evaluate " + ", ".join(self.measurement.metrics)
+        return "evaluate " + ", ".join(metric.name for metric in self.measurement.metrics)

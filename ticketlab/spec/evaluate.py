@@ -8,9 +8,10 @@ from pydantic import Field
 
 from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.labelling import LabelKind
+from ticketlab.spec.metric import Metric
 from ticketlab.spec.model import Model
 from ticketlab.spec.section import SMOKE_STEPS, Choice, Section, family
-from ticketlab.spec.task import CLASSIFIER, Measure, Split
+from ticketlab.spec.task import CLASSIFIER, Split
 
 if TYPE_CHECKING:
     from ticketlab.spec.positions import Path
@@ -66,7 +67,7 @@ else:
 class Evaluate(Section):
     """What is measured."""
 
-    metrics: tuple[Measure, ...] | None = Field(
+    metrics: tuple[Metric, ...] | None = Field(
         default=None,
         min_length=1,
         description="What is measured; null is accuracy and loss for classifiers, mean_iou, pixel_accuracy and loss for "
@@ -89,4 +90,3 @@ class Evaluate(Section):
         default={"kind": "lab_classifier"},  # type: ignore[assignment]
         description="Network whose features the generative metrics use.",
     )
-    neighbours: int = Field(default=5, ge=1, le=100, description="k of precision, recall, density and coverage.")

@@ -106,7 +106,7 @@ def _problem(detail: ErrorDetails, data: Any) -> Problem:
     place = place_at(path, data) or Place(())
     if kind == "value_error":
         return Problem(path, str(detail["ctx"]["error"]))
-    if kind in ("union_tag_invalid", "union_tag_not_found"):
+    if kind in ("union_tag_invalid", "union_tag_not_found") and isinstance(_at(data, path), dict):
         key = tag_key(place) or ""
         tag = (*path, key)
         if key not in _at(data, path):

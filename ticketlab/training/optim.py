@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
 
+from ticketlab.made import made
+from ticketlab.training.rates import Moment
+
 if TYPE_CHECKING:
-    from ticketlab.spec.train import Objective, Optimizer
+    from ticketlab.spec.optimizer import OptimizerChoice
+    from ticketlab.spec.train import Objective
 
 
 Share = Callable[[str], float]
@@ -32,7 +35,7 @@ class SteppedOptimizer:
     def __init__(
         self,
         parameters: Mapping[str, nn.Parameter],
-        options: Optimizer,
+        options: OptimizerChoice,
         objective: Objective,
         share: Share = whole,
     ) -> None:
@@ -43,7 +46,7 @@ class SteppedOptimizer:
             {"params": [parameter for name, parameter in self.parameters.items() if share(name) == part]}
             for part in self._shares
         ]
-        self._optimizer = _build(groups, options, self._fused)
+        self._optimizer = cast("torch.optim.Optimizer", made(options.made_by)(options, groups, self._fused))
         self._rate = options.lr
         self._objective = objective
 
@@ -81,38 +84,9 @@ class SteppedOptimizer:
             self._optimizer.state[parameter][moment] = restored
 
 
-def _build(groups: list[dict[str, Any]], options: Optimizer, is_fused: bool) -> torch.optim.Optimizer:
-    fused: Any = True if is_fused else None
-    if options.kind == "adam":
-        return torch.optim.Adam(
-            groups,
-            lr=options.lr,
-            betas=(options.beta1, options.beta2),
-            eps=options.eps,
-            weight_decay=options.weight_decay,
-            fused=fused,
-        )
-    return torch.optim.SGD(
-        groups,
-        lr=options.lr,
-        momentum=options.momentum,
-        nesterov=options.nesterov,
-        weight_decay=options.weight_decay,
-        fused=fused,
-    )
-
-
 def rate_factor(objective: Objective, step: int) -> float:
     """What the learning rate is multiplied by at a step (counted from 0): warm-up, then the schedule."""
     if step < objective.warmup:
         return (step + 1) / objective.warmup
     schedule = objective.rate_schedule
-    done = (step - objective.warmup) / max(1, objective.steps - objective.warmup)
-    if schedule.kind == "linear":
-        return 1.0 - done
-    if schedule.kind == "cosine":
-        return 0.5 * (1.0 + math.cos(math.pi * done))
-    if schedule.kind == "milestones":
-        passed = sum(step >= math.floor(point * objective.steps) for point in schedule.at)
-        return float(schedule.factor**passed)
-    return 1.0
+    return cast("float", made(schedule.made_by)(schedule, Moment(step, objective.steps, objective.warmup)))

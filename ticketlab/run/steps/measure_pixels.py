@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ticketlab.metrics.segmentation import confuse
+from ticketlab.metrics.segmentation import segment
 from ticketlab.run.steps.images import real_images, scaling_of
-from ticketlab.run.steps.measure import Found, Measurer
+from ticketlab.run.steps.measure import Found, Measurer, values
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,16 +20,15 @@ PIXELS = 1 << 20
 
 
 def measurer(measurement: Measurement, images: Images, seed: int, place: Workplace, device: Device) -> Measurer:
-    """Mean intersection over union, accuracy and loss of the pixels of the whole split, at the size trained on."""
+    """What metrics make of its answers on all labelled pixels of the split, at the size that is trained on."""
     real = real_images(images, measurement.split, place, device)
     scaling = scaling_of(images, images.scaling, place)
     batch = max(1, PIXELS // images.size**2)
 
     def measured(network: nn.Module) -> Found:
-        found = confuse(
+        evidence = segment(
             network, real.images, real.labels, images.classes, lambda batch: device.images(scaling(batch)), batch
         )
-        scores = {"mean_iou": found.mean_iou, "pixel_accuracy": found.accuracy, "loss": found.loss}
-        return Found({name: scores[name] for name in measurement.metrics})
+        return Found(values(measurement, evidence))
 
     return measured

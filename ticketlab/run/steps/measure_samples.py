@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from ticketlab.datasets.shape import ImageShape
 from ticketlab.made import made
+from ticketlab.metrics.evidence import Sampled
 from ticketlab.metrics.extractors import FeatureExtractor, quantise
-from ticketlab.metrics.generative import measure
 from ticketlab.metrics.statistics import Statistics
 from ticketlab.randomness import Key
 from ticketlab.report.grid import grid
 from ticketlab.run.steps.images import BATCH, scaling_of
-from ticketlab.run.steps.measure import Found, Measurer
+from ticketlab.run.steps.measure import Found, Measurer, values
 from ticketlab.run.steps.networks import trained_weights
 from ticketlab.training.setup import under
 
@@ -29,7 +29,7 @@ GRID = 64
 
 
 def measurer(measurement: Measurement, images: Images, seed: int, place: Workplace, device: Device) -> Measurer:
-    """Distances between the features of keyed samples and the reference statistics; the first samples as a grid."""
+    """What metrics make of keyed samples beside the reference statistics; the first samples as a grid."""
     assert measurement.extractor is not None, "samples are compared through a feature extractor"
     extractor = extractor_of(measurement.extractor, images, place, device)
     statistics_file, features_file = (
@@ -42,9 +42,8 @@ def measurer(measurement: Measurement, images: Images, seed: int, place: Workpla
 
     def measured(generator: nn.Module) -> Found:
         samples = generate(generator, measurement.samples, Key(seed).of("evaluate"), device)
-        fake = extractor.features(samples, BATCH)
-        metrics = measure(measurement.metrics, features, statistics, fake, extractor, measurement.neighbours)
-        return Found(metrics, grid(samples[:GRID]))
+        evidence = Sampled(samples, extractor.features(samples, BATCH), statistics, features, extractor)
+        return Found(values(measurement, evidence), grid(samples[:GRID]))
 
     return measured
 
