@@ -103,4 +103,13 @@ def _probe(step: Draw, place: Workplace, device: Device) -> Probe:
     indices = draw(classes, asked.per_class * step.images.classes, "balanced", Key(step.seed).of("probe"))
     checkpoint.write(place.out / "probe.safetensors", {"indices": indices}, {"per_class": asked.per_class})
     chosen = indices.to(device.torch)
-    return Probe(torch.split(train.images[chosen], asked.batch), torch.split(train.labels[chosen], asked.batch))
+    sizes = _sizes(len(chosen), asked.batch)
+    return Probe(torch.split(train.images[chosen], sizes), torch.split(train.labels[chosen], sizes))
+
+
+def _sizes(count: int, batch: int) -> list[int]:
+    """Lengths of the batches; a last image alone joins those before it, since normalisation over one is nothing."""
+    sizes = [min(batch, count - start) for start in range(0, count, batch)]
+    if len(sizes) > 1 and sizes[-1] == 1:
+        sizes[-2:] = [sizes[-2] + 1]
+    return sizes
