@@ -30,10 +30,10 @@ from ticketlab.spec.task import GAN as GAN_TASK
 from ticketlab.spec.task import SEGMENTER as SEGMENTER_TASK
 from ticketlab.spec.train import CrossEntropy, Hinge, NonSaturating, Objective, PixelCrossEntropy
 from ticketlab.tickets.mask import Mask
-from ticketlab.tickets.worn import Bare, Fixed
+from ticketlab.tickets.worn import Fixed, Wearing
 from ticketlab.training.checkpoint import content_digest
 from ticketlab.training.loop import Course, follow
-from ticketlab.training.setup import Setup, Training
+from ticketlab.training.setup import Setup, Training, tensors_of
 
 STEPS = 4
 GAN = Sngan(width=4, critic_width=4, latent=8)
@@ -91,7 +91,7 @@ class Bench:
         setup = Setup(
             objective=self.objective,
             networks=networks,
-            worn=self.worn(networks),
+            wearing=self.wearing(networks),
             batches=Batches(images, labels, self.objective.batch, Key(3).of("data")),
             scale=lambda pixels: self.laid_out(scaling(pixels)),
             augmenters=[diffaugment(DiffAugment())] if gan else [*([crop(Crop(padding=2))] * maps), flip(Flip())],
@@ -106,15 +106,15 @@ class Bench:
     def laid_out(self, images: Tensor) -> Tensor:
         return images.contiguous(memory_format=torch.channels_last) if self.channels_last else images
 
-    def worn(self, networks: dict[str, nn.Module]) -> dict[str, Bare]:
+    def wearing(self, networks: dict[str, nn.Module]) -> Wearing:
+        found: dict[str, Fixed] = {}
         if not self.masked:
-            return {name: Bare(network) for name, network in networks.items()}
-        found: dict[str, Bare] = {}
+            return Wearing(networks)
         for name, network in networks.items():
             weights = prunable(networks, (name,), ("conv", "linear"))
             live: dict[str, Tensor] = {layer: weight.parameter for layer, weight in weights.items()}
             found[name] = Fixed(network, live, self.mask(live))
-        return found
+        return Wearing(networks, found)
 
     @staticmethod
     def mask(weights: dict[str, Tensor]) -> Mask:
@@ -146,6 +146,7 @@ class Bench:
         asked = {"begin": 0, "end": self.objective.steps, **course}
         follow(
             training,
+            Wearing(training.trained()),
             Course(compute=compute or Compute(threads=1, log_every=1), folder=folder, **asked),
             lambda number, row: self.rows.append((number, dict(row))),
             lambda: until is not None and seen["step"] >= until,
@@ -185,7 +186,7 @@ def undisturbed(tmp_path: Path) -> Callable[[Bench], tuple[str, str]]:
         if address not in _STRAIGHT:
             training = made.training()
             made.follow(training, tmp_path / "undisturbed")
-            _STRAIGHT[address] = content_digest(training.state()), content_digest(training.weights())
+            _STRAIGHT[address] = content_digest(training.state()), content_digest(tensors_of(training.trained()))
         return _STRAIGHT[address]
 
     return digests

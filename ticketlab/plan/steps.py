@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 from ticketlab.plan.step import Images, Measurement, Step
 from ticketlab.spec.compute import Compute
-from ticketlab.spec.drawing import Drawn, Evolving
+from ticketlab.spec.drawing import Drawn
 from ticketlab.spec.evaluate import Extractor
+from ticketlab.spec.evolving import Evolving
 from ticketlab.spec.model import ModelChoice
 from ticketlab.spec.structure import StructureChoice
 from ticketlab.spec.task import Split

@@ -137,6 +137,10 @@ class Drawn(Masked):
         ge=0,
         description="Training steps before each round's pruning; null is as long as `train.steps`, 0 scores the initial weights.",
     )
+    rank: Literal["last", "ema"] = Field(
+        default="last",
+        description="Which weights are scored: the last iterate, or their exponential moving average (GANs).",
+    )
     rewind: Literal["init", "none"] | RewindTo = Field(
         default="init",
         description="What survivors return to after each round: their initial values, those of an early step, or nothing.",
@@ -151,6 +155,9 @@ class Drawn(Masked):
                 f"step {self.rewind.step} is not inside a training of {min(steps, spec.train.steps)} steps",
                 mend="an earlier step, or longer rounds",
             )
+        if self.rank == "ema" and "ema" not in type(spec.train).model_fields:
+            what = f"`{spec.train.name}` trains without a moving average"
+            raise Impossible((*at, "rank"), what, mend="rank: last")
         named = self._kinds_named(at)
         placed = super().settled(spec, at)
         update = {
@@ -197,14 +204,3 @@ class Probed(Drawn):
     def tiny(self) -> Self:
         """Also one image of each class."""
         return super().tiny().model_copy(update={"probe": self.probe.model_copy(update={"per_class": 1})})
-
-
-class Evolving(Masked):
-    """A ticket whose mask is made by the training itself and changes within it.
-
-    `made_by` names a function (options, network, live weights by layer, key) -> Bare (ticketlab/tickets/worn.py).
-    `weights_learn` says whether the training also moves the weights; where it does not, the controls' stay as they were
-    initialised, too.
-    """
-
-    weights_learn: ClassVar[bool] = True

@@ -98,7 +98,7 @@ def _problem(detail: ErrorDetails, data: Any) -> Problem:
     if kind == "extra_forbidden":
         around = place_at(path[:-1], data) or ROOT
         section = section_meant(around, _at(data, path[:-1]))
-        return Problem(path, _UNKNOWN, mend=meant_key(str(path[-1]), section, around) if section else "", at_key=True)
+        return Problem(path, _UNKNOWN, mend=meant_key(path, section, around) if section else "", at_key=True)
     if kind == "missing" and isinstance(path[-1], str):
         return _missing(path, data)
     if kind == "missing":

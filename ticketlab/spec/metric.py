@@ -146,7 +146,7 @@ def measuring(task: Task) -> dict[str, type[MetricChoice]]:
     return {member.model_fields["kind"].default: member for member in _FAMILY.members() if task in member.measures}
 
 
-def usual(task: Task) -> tuple[MetricChoice, ...]:
+def usual_metrics(task: Task) -> tuple[MetricChoice, ...]:
     """What networks of a task are measured by unless the spec says otherwise."""
     known = measuring(task)
     return tuple(known[name]() for name in task.usual)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ticketlab.spec.catalog import KNOWN
 from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.language import place_at
-from ticketlab.spec.metric import usual
+from ticketlab.spec.metric import usual_metrics
 from ticketlab.spec.ticket import NoTicket
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _evaluate(spec: Spec, dataset: DatasetFacts) -> Evaluate:
     evaluate, task = spec.evaluate, spec.model.trains
     metrics = tuple(
         metric.settled(spec, ("evaluate", "metrics", position))
-        for position, metric in enumerate(evaluate.metrics or usual(task))
+        for position, metric in enumerate(evaluate.metrics or usual_metrics(task))
     )
     names = [metric.name for metric in metrics]
     for position, name in enumerate(names):

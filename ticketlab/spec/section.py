@@ -115,7 +115,7 @@ def _by_name(member: type[Choice], name: str) -> CoreSchema:
 
 
 def family(plural: str, tag: str, *members: type[Choice]) -> Any:
-    """The annotation of a family: its own members and those that installed packages register.
+    """The annotation of a family: its own members, two or more, and those that installed packages register.
 
     `tag` is the key that tells members apart. Packages add members through the entry-point group `ticketlab.<plural>`,
     each entry naming a `Choice`.

@@ -9,6 +9,7 @@ from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
 from ticketlab.spec.language import Kind, Place, fitting, homes, is_section, kinds_of, names, tag_key, tag_of, tags
+from ticketlab.spec.positions import Path, dotted
 from ticketlab.spec.quoting import code, listed
 from ticketlab.spec.section import Section
 from ticketlab.spec.yaml_scalars import Unusable, plain_scalar
@@ -147,8 +148,9 @@ def _as_number(text: str) -> int | float | None:
     return number if isinstance(number, (int, float)) and not isinstance(number, bool) else None
 
 
-def meant_key(key: str, section: type[Section], around: Place) -> str:
-    """Advice for a key that a section does not have: its spelling, the place it belongs to, or the keys there are."""
+def meant_key(path: Path, section: type[Section], around: Place) -> str:
+    """Advice for a key that its section does not have: its spelling, the place it belongs to, or the keys there are."""
+    key = str(path[-1])
     near = closest(key, section.model_fields, cutoff=0.75)
     if near:
         return f"did you mean {code(near)}? {section.model_fields[near].description}"
@@ -158,6 +160,8 @@ def meant_key(key: str, section: type[Section], around: Place) -> str:
         return f"it belongs to {listed(tags(relatives))}, not to {code(tag[1] if tag else section.__name__)}"
     elsewhere = homes(key)
     if elsewhere:
+        inside = dotted(path[:-1])
+        elsewhere = tuple(home for home in elsewhere if home.startswith(f"{inside}.")) or elsewhere
         return f"it belongs to {listed(elsewhere, most=3)}"
     near = closest(key, section.model_fields)
     if near:

@@ -10,16 +10,27 @@ from torch import Tensor, nn
 
 from ticketlab.tickets.mask import Mask
 from ticketlab.tickets.schedule import kept_at
-from ticketlab.tickets.worn import Bare
+from ticketlab.tickets.scope import of_each_network
+from ticketlab.tickets.worn import Bare, Wearing
 
 if TYPE_CHECKING:
+    from ticketlab.models.prunable import PrunableWeight
     from ticketlab.randomness import Key
     from ticketlab.spec.ticket import EdgePopup
 
 
-def worn(options: EdgePopup, network: nn.Module, layers: Mapping[str, nn.Parameter], key: Key) -> Searched:
-    """A mask search over the live weights `layers` of `network`; initial scores are addressed by `key` and layer."""
-    return Searched(options, network, layers, key)
+def wearing(
+    options: EdgePopup, networks: Mapping[str, nn.Module], weights: Mapping[str, PrunableWeight], key: Key
+) -> Wearing:
+    """A mask search over the live `weights` of `networks`; initial scores are addressed by `key` and layer."""
+    apart = of_each_network(weights)
+    return Wearing(
+        networks,
+        {
+            name: Searched(options, networks[name], {layer: weights[layer].parameter for layer in layers}, key)
+            for name, layers in apart.items()
+        },
+    )
 
 
 class Searched(Bare):
@@ -33,6 +44,7 @@ class Searched(Bare):
     def __init__(self, options: EdgePopup, network: nn.Module, layers: Mapping[str, nn.Parameter], key: Key) -> None:
         super().__init__(network)
         self._options = options
+        self.optimizer = options.optimizer
         self._layers = dict(layers)
         self._frozen = {layer: weight.detach().clone() for layer, weight in layers.items()}
         self._scores = {layer: nn.Parameter(self._initial(weight, key.of(layer))) for layer, weight in layers.items()}
@@ -55,7 +67,7 @@ class Searched(Bare):
             self._layers[layer].copy_(self._frozen[layer] * kept)
 
     @torch.no_grad()
-    def after_backward(self) -> None:
+    def after_backward(self, step: int) -> None:
         """Pass the gradients of the weights on to the scores."""
         for layer, score in self._scores.items():
             gradient = self._layers[layer].grad
@@ -63,7 +75,7 @@ class Searched(Bare):
                 score.grad = gradient * self._frozen[layer] * score.sign()
         self.network.zero_grad(set_to_none=True)
 
-    def after_step(self) -> None:
+    def after_step(self, step: int) -> None:
         """The scores have moved: so does the mask."""
         self.put_on()
 

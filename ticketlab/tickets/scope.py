@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
@@ -55,6 +55,14 @@ def budgets(scope: ScopeChoice, layers: Mapping[str, Layer], schedule: Schedule,
 def network_of(layer: str) -> str:
     """The network that a layer belongs to: `generator` of `generator.block2.c1.weight`."""
     return layer.partition(".")[0]
+
+
+def of_each_network(layers: Iterable[str]) -> dict[str, list[str]]:
+    """The layers of each network that has any, in the order given."""
+    apart: dict[str, list[str]] = {}
+    for layer in layers:
+        apart.setdefault(network_of(layer), []).append(layer)
+    return apart
 
 
 def together(options: ScopeChoice, layers: Mapping[str, Layer], schedule: Schedule, round: int) -> list[Budget]:

@@ -80,9 +80,9 @@ class SupervisedTraining:
         """Go back to a saved state."""
         self._learner.load(state)
 
-    def weights(self) -> dict[str, Tensor]:
+    def trained(self) -> Mapping[str, nn.Module]:
         """The last iterate."""
-        return self._learner.weights()
+        return {self._name: self.network}
 
     def evaluated(self) -> nn.Module:
         """The last iterate."""
