@@ -23,7 +23,7 @@ from ticketlab.spec.evolving import Evolving
 from ticketlab.spec.language import place_at, tag_of
 from ticketlab.spec.model import ModelChoice
 from ticketlab.spec.section import Choice
-from ticketlab.spec.task import GAN, Task
+from ticketlab.spec.task import Task
 from ticketlab.spec.train import Objective
 from ticketlab.tickets.file import read as read_ticket
 from ticketlab.training import checkpoint
@@ -35,7 +35,14 @@ LEAST: dict[str, Any] = {
     "mlp": {"hidden": [6]},
     "lenet": {"channels": [2, 3], "hidden": [6]},
     "resnet": {"depth": 8},
+    "deeplab": {"pyramid": 6, "detail": 3},
 }
+
+DATASETS: dict[str | None, str] = {"map": "voc2012"}
+"""What is trained on, by the kind of label that a task learns from, where it is not CIFAR-10."""
+
+SMALLEST = {"gan": "sngan", "classifier": "mlp"}
+"""The model of fewest parameters of a task, at the sizes above, where it is small enough for every method by default."""
 DENSITY = 0.5
 
 
@@ -91,7 +98,7 @@ class Combination:
         sizes = self.model.sizes
         return {
             "name": self.name,
-            "data": {"dataset": "cifar10", "size": min(sizes) if sizes else 16},
+            "data": {"dataset": DATASETS.get(self.model.trains.labels, "cifar10"), "size": min(sizes) if sizes else 16},
             "model": {"kind": kind, **small, **LEAST.get(kind, {})},
             "ticket": ticket,
             "arms": ["ticket", "random"],
@@ -171,11 +178,9 @@ EVERY = list(combinations())
 
 
 def smallest(task: Task) -> tuple[Any, Any]:
-    """The first objective of a task, and its model of fewest parameters at the sizes above."""
+    """The smallest model of a task, None if it is not small, and the first objective."""
     objective = next(member for member in members("train") if member.trains == task)  # type: ignore[attr-defined]
-    return (
-        next(member for member in members("model") if tag(member) == ("sngan" if task == GAN else "mlp"))
-    ), objective
+    return next((member for member in members("model") if tag(member) == SMALLEST.get(task.name)), None), objective
 
 
 def asked_always(combination: Combination) -> bool:

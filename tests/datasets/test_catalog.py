@@ -18,7 +18,15 @@ def describe(project: Path, name: str, text: str) -> None:
 
 
 def test_known_datasets_are_described_completely():
-    assert set(KNOWN) == {"fashion-mnist-mini", "fashion-mnist", "mnist", "cifar10", "cifar100"}
+    assert set(KNOWN) == {
+        "fashion-mnist-mini",
+        "fashion-mnist",
+        "mnist",
+        "cifar10",
+        "cifar100",
+        "tiny-imagenet",
+        "voc2012",
+    }
     for name, entry in KNOWN.items():
         assert entry.name == name
         assert NAME.fullmatch(name)

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from ticketlab.datasets import folder
-from ticketlab.datasets.folder import open_square
 from ticketlab.datasets.npm import decode_sheet
+from ticketlab.datasets.pictures import open_square
 from ticketlab.errors import DataError
 
 
@@ -62,7 +62,7 @@ def test_the_centre_square_is_taken(tmp_path):
     save(tmp_path / "wide.png", pixels)
     save(tmp_path / "tall.png", pixels.transpose(1, 0, 2))
     for name in ("wide.png", "tall.png"):
-        square, _ = open_square(tmp_path / name, 8)
+        square, _ = open_square(tmp_path / name, 8, name)
         assert square.unique().tolist() == [200]
 
 
@@ -70,7 +70,7 @@ def test_shrinking_averages_instead_of_skipping(tmp_path):
     stripes = np.zeros((64, 64, 3))
     stripes[:, ::2] = 255
     save(tmp_path / "a.png", stripes)
-    shrunk, _ = open_square(tmp_path / "a.png", 8)
+    shrunk, _ = open_square(tmp_path / "a.png", 8, "a.png")
     assert 120 < shrunk.min() <= shrunk.max() < 135
 
 
@@ -136,14 +136,14 @@ def test_a_bad_picture_is_refused_by_name(tmp_path, content, says):
     path = tmp_path / "a.png"
     path.write_bytes(content)
     with pytest.raises(DataError, match=says) as caught:
-        open_square(path, 8)
+        open_square(path, 8, str(path))
     assert caught.value.where == str(path)
 
 
 def test_deep_gray_pictures_are_refused_rather_than_clipped(tmp_path):
     Image.fromarray(np.full((8, 8), 40_000, dtype=np.uint16)).save(tmp_path / "a.png")
     with pytest.raises(DataError, match="mode I;16"):
-        open_square(tmp_path / "a.png", 8)
+        open_square(tmp_path / "a.png", 8, "a.png")
 
 
 def test_a_sheet_holds_one_image_per_row():

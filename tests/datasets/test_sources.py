@@ -66,7 +66,8 @@ def test_a_known_dataset_is_taken_in_its_own_size_and_not_under_another_known_na
     with pytest.raises(DataError, match="known dataset"):
         add("mnist", tmp_path, tmp_path, as_name="fashion-mnist", size=None)
     with pytest.raises(
-        DataError, match="cannot be added; there are fashion-mnist, mnist, cifar10, cifar100, imagefolder"
+        DataError,
+        match="cannot be added; there are fashion-mnist, mnist, cifar10, cifar100, tiny-imagenet, voc2012, imagefolder",
     ):
         add("imagenet", tmp_path, tmp_path, as_name=None, size=None)
 

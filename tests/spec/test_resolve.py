@@ -10,10 +10,10 @@ import pytest
 from ticketlab.spec.catalog import KNOWN
 from ticketlab.spec.drawing import SMOKE_ROUNDS
 from ticketlab.spec.impossible import Impossible
-from ticketlab.spec.metric import Accuracy, Frechet, Kernel, Loss, Prdc
+from ticketlab.spec.metric import Accuracy, Frechet, Kernel, Loss, MeanIou, PixelAccuracy, Prdc
 from ticketlab.spec.resolve import resolve
 from ticketlab.spec.section import SMOKE_STEPS
-from ticketlab.spec.smoke import IMAGES, smoke
+from ticketlab.spec.smoke import IMAGES, SIDE, smoke
 from ticketlab.spec.spec import Spec
 from ticketlab.spec.train import SMOKE_BATCH
 
@@ -26,6 +26,11 @@ CLASSIFIER = {
     "data": {"dataset": "fashion-mnist"},
     "model": {"kind": "lenet"},
     "train": {"objective": "cross_entropy", "steps": 100},
+}
+SEGMENTER = {
+    "data": {"dataset": "voc2012"},
+    "model": {"kind": "deeplab"},
+    "train": {"objective": "pixel_cross_entropy", "steps": 100},
 }
 TWO_OF_FOUR = {"kind": "n_of_m", "n": 2, "m": 4}
 DRAWN = {"method": "magnitude", "schedule": {"rate": 0.5}}
@@ -130,6 +135,39 @@ def test_without_a_ticket_the_dense_network_is_the_only_arm() -> None:
     assert resolved(CLASSIFIER, arms=["dense", "ticket"]).arms == ("dense",)
 
 
+def test_a_segmenter_is_resolved_as_the_papers_do() -> None:
+    found = resolved(SEGMENTER, ticket=DRAWN)
+    assert (found.data.size, found.data.scaling) == (513, "standard")
+    assert found.evaluate.metrics == (MeanIou(), PixelAccuracy(), Loss())
+    assert found.evaluate.split == "test"
+    assert found.ticket.networks == ("segmenter",)  # type: ignore[attr-defined]
+    assert Spec.model_validate_json(json.dumps(found.asks()), strict=True) == found
+
+
+def test_labels_of_another_kind_are_refused_with_the_datasets_that_have_the_right_ones() -> None:
+    with pytest.raises(Impossible, match="learns from a class for each image, and voc2012 has a map") as caught:
+        resolved(CLASSIFIER, data={"dataset": "voc2012"})
+    assert "cifar10" in caught.value.mend
+    assert "voc2012" not in caught.value.mend
+    with pytest.raises(Impossible, match="learns from a map for each image, and cifar10 has a class") as caught:
+        resolved(SEGMENTER, data={"dataset": "cifar10"})
+    assert caught.value.mend == "voc2012"
+
+
+def test_generators_learn_from_images_whatever_their_labels_are() -> None:
+    """But features of a classifier need classes."""
+    random = {"extractor": {"kind": "random_conv"}}
+    assert resolved(GAN, data={"dataset": "voc2012", "size": 32}, evaluate=random).data.size == 32
+
+
+def test_smoke_images_are_small_where_the_model_takes_any_size() -> None:
+    assert smoke(resolved(SEGMENTER), 21).data.size == SIDE
+    vgg = resolved(CLASSIFIER, data={"dataset": "tiny-imagenet"}, model={"kind": "tiny_vgg"})
+    assert smoke(vgg, 200).data.size == 64
+    padded = resolved(CLASSIFIER, data={"size": 40, "fit": "pad"})
+    assert smoke(padded, 10).data.size == 40
+
+
 REFUSED: list[tuple[dict[str, Any], dict[str, Any], tuple[str | int, ...]]] = [
     (GAN, {"train": {"objective": "cross_entropy"}}, ("train", "objective")),
     (CLASSIFIER, {"train": {"objective": "hinge"}}, ("train", "objective")),
@@ -168,6 +206,13 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], tuple[str | int, ...]]] = [
         ("evaluate", "extractor", "model"),
     ),
     (CLASSIFIER, {"evaluate": {"every": 101}}, ("evaluate", "every")),
+    (CLASSIFIER, {"data": {"dataset": "voc2012"}}, ("data", "dataset")),
+    (SEGMENTER, {"data": {"dataset": "cifar10"}}, ("data", "dataset")),
+    (SEGMENTER, {"train": {"objective": "cross_entropy"}}, ("train", "objective")),
+    (SEGMENTER, {"train": {"batch": 1}}, ("train", "batch")),
+    (SEGMENTER, {"evaluate": {"metrics": ["accuracy"]}}, ("evaluate", "metrics", 0)),
+    (CLASSIFIER, {"evaluate": {"metrics": ["mean_iou"]}}, ("evaluate", "metrics", 0)),
+    (GAN, {"data": {"dataset": "voc2012", "size": 32}}, ("evaluate", "extractor")),
     (CLASSIFIER, {"arms": ["dense", "random"]}, ("arms",)),
     (CLASSIFIER, {"ticket": DRAWN, "arms": ["ticket", "ticket"]}, ("arms",)),
     (CLASSIFIER, {"ticket": {**DRAWN, "networks": ["classifier", "critic"]}}, ("ticket", "networks", 1)),

@@ -110,7 +110,7 @@ x.yaml:6:8: model: found the text `sngann`
         [],
         """\
 x.yaml:10:8: train: found the text `hinge`
-     allowed: a mapping whose `objective` is one of `hinge`, `non_saturating`, `cross_entropy` (How the ticket is trained)
+     allowed: a mapping whose `objective` is one of `hinge`, `non_saturating`, `cross_entropy`, `pixel_cross_entropy` (How the ticket is trained)
   -> did you mean `{objective: hinge, steps: ...}`?""",
     ),
     (
@@ -120,7 +120,7 @@ x.yaml:10:8: train: found the text `hinge`
         [],
         """\
 x.yaml:13:31: evaluate.metrics.1: found the text `prdk`
-     allowed: one of `accuracy`, `loss`, `frechet`, `kernel`, `prdc`, or a mapping whose `kind` is one of these (What is measured; null is accuracy and loss for classifiers, frechet and prdc for GANs)
+     allowed: one of `accuracy`, `loss`, `mean_iou`, `pixel_accuracy`, `frechet`, `kernel`, `prdc`, or a mapping whose `kind` is one of these (What is measured; null is accuracy and loss for classifiers, mean_iou, pixel_accuracy and loss for segmenters, frechet and prdc for GANs)
   -> did you mean `prdc`?""",
     ),
     (

@@ -11,21 +11,24 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ticketlab.augment.crop_flip import flip
+from ticketlab.augment.crop_flip import crop, flip
 from ticketlab.augment.diffaugment import build as diffaugment
 from ticketlab.datasets.batches import Batches, Scaling
+from ticketlab.datasets.labels import MAPS
 from ticketlab.datasets.shape import ImageShape
 from ticketlab.errors import Interrupted
 from ticketlab.models.build import build
 from ticketlab.models.prunable import prunable
 from ticketlab.randomness import Key
-from ticketlab.spec.augment import DiffAugment, Flip
+from ticketlab.spec.augment import Crop, DiffAugment, Flip
 from ticketlab.spec.compute import Compute
 from ticketlab.spec.model import Convnet, ModelChoice, Sngan
 from ticketlab.spec.optimizer import Adam, Sgd
 from ticketlab.spec.rate_schedule import Cosine
+from ticketlab.spec.segmenters import Deeplab
 from ticketlab.spec.task import GAN as GAN_TASK
-from ticketlab.spec.train import CrossEntropy, Hinge, NonSaturating, Objective
+from ticketlab.spec.task import SEGMENTER as SEGMENTER_TASK
+from ticketlab.spec.train import CrossEntropy, Hinge, NonSaturating, Objective, PixelCrossEntropy
 from ticketlab.tensors import content_digest
 from ticketlab.tickets.mask import Mask
 from ticketlab.tickets.worn import Fixed, Wearing
@@ -35,6 +38,7 @@ from ticketlab.training.setup import Setup, Training, tensors_of
 STEPS = 4
 GAN = Sngan(width=4, critic_width=4, latent=8)
 CLASSIFIER = Convnet(width=4)
+SEGMENTER = Deeplab(width=4, pyramid=12, detail=6)
 OPTIMIZERS = {
     "adam": Adam(lr=1e-3, beta1=0.5, beta2=0.9, weight_decay=0.1),
     "sgd": Sgd(lr=0.05, momentum=0.9, nesterov=True, weight_decay=0.1),
@@ -44,6 +48,8 @@ OPTIMIZERS = {
 def objective_of(name: str, optimizer: str, steps: int = STEPS) -> Objective:
     """A short training with warm-up, a schedule and augmentation, so that every part depends on the step."""
     common: dict[str, Any] = {"steps": steps, "batch": 3, "warmup": 1, "rate_schedule": Cosine()}
+    if name == "pixel_cross_entropy":
+        return PixelCrossEntropy(**common, optimizer=OPTIMIZERS[optimizer], augment=(Crop(padding=2), Flip()))
     if name == "cross_entropy":
         return CrossEntropy(**common, optimizer=OPTIMIZERS[optimizer], augment=(Flip(),))
     kind = {"hinge": Hinge, "non_saturating": NonSaturating}[name]
@@ -71,7 +77,8 @@ class Bench:
 
     def training(self) -> Training:
         gan = self.objective.trains == GAN_TASK
-        model: ModelChoice = GAN if gan else CLASSIFIER
+        maps = self.objective.trains == SEGMENTER_TASK
+        model: ModelChoice = GAN if gan else SEGMENTER if maps else CLASSIFIER
         side = 32 if gan else 16
         networks = build(model, ImageShape(1, side, 10), Key(3).of("init"))
         for network in networks.values():
@@ -79,7 +86,7 @@ class Bench:
                 network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         source = torch.Generator().manual_seed(1)
         images = torch.randint(256, (30, 1, side, side), dtype=torch.uint8, generator=source)
-        labels = torch.randint(10, (30,), generator=source)
+        labels = MAPS.example(30, ImageShape(1, side, 10)) if maps else torch.randint(10, (30,), generator=source)
         scaling = Scaling.of("symmetric", (0.5,), (0.5,))
         setup = Setup(
             objective=self.objective,
@@ -87,7 +94,7 @@ class Bench:
             wearing=self.wearing(networks),
             batches=Batches(images, labels, self.objective.batch, Key(3).of("data")),
             scale=lambda pixels: self.laid_out(scaling(pixels)),
-            augmenters=[diffaugment(DiffAugment()) if gan else flip(Flip())],
+            augmenters=[diffaugment(DiffAugment())] if gan else [*([crop(Crop(padding=2))] * maps), flip(Flip())],
             key=Key(3).of("train"),
             precision=lambda: torch.autocast("cpu", dtype=torch.bfloat16) if self.bf16 else nullcontext(),
             compile=lambda network: network,

@@ -22,8 +22,8 @@ def test_the_loss_is_the_mean_cross_entropy_against_smoothed_targets(
     again = made.training()
     setup = again._setup
     pixels, labels = setup.batches.at(0)
-    again.classifier.train()
-    scores = again.classifier(setup.scale(setup.augmented(pixels, "pixels", "real", 0)))
+    again.network.train()
+    scores = again.network(setup.scale(setup.augmented(pixels, "pixels", "real", 0)))
     targets = torch.full((len(labels), 10), smoothing / 10)
     targets[torch.arange(len(labels)), labels] += 1 - smoothing
     expected = -(targets * scores.log_softmax(1)).sum(1).mean().item()

@@ -102,7 +102,7 @@ def test_every_step_drops_under_its_own_address(classifier: Callable[..., Any]) 
     seen = []
     for step in range(3):
         training.step(step)
-        seen.append(training.classifier.layers[3].key)
+        seen.append(training.network.layers[3].key)
     assert seen == [Key(3).of("train", "dropout", step, "layers.3") for step in range(3)]
 
 
@@ -119,7 +119,7 @@ def test_evaluating_in_between_and_global_seeds_change_nothing(classifier: Calla
 
 def test_the_loss_of_a_batch_is_the_same_in_every_pass_in_training_mode_too(classifier: Callable[..., Any]) -> None:
     training = classifier().training()
-    network = training.classifier.train()
+    network = training.network.train()
     once = training.losses({"classifier": network}, 2)["classifier"]
     assert torch.equal(training.losses({"classifier": network}, 2)["classifier"], once)
     assert not torch.equal(training.losses({"classifier": network.eval()}, 2)["classifier"], once)

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from ticketlab.randomness import Key
 
 
+def unmoved(maps: Tensor, key: Key) -> Tensor:
+    """What becomes of label maps where no pixel changes its place: nothing."""
+    return maps
+
+
 @dataclass(frozen=True)
 class Augmenter:
     """A random change of a batch of images.
@@ -19,7 +24,11 @@ class Augmenter:
     `apply(images, key)`: (B, C, H, W) -> the same shape, type and device; all draws are addressed by `key`, each image
     has its own. `on` says to what it is applied: `pixels`, uint8 before scaling, or `scaled`, floats as networks see
     them (and then gradients flow through).
+
+    `maps(labels, key)`: label maps uint8 (B, H, W) moved as `apply` with the same key moves their images, with
+    `UNLABELLED` where a pixel comes from outside. Whatever moves no pixel leaves them as they are.
     """
 
     apply: Callable[[Tensor, Key], Tensor]
     on: Literal["pixels", "scaled"]
+    maps: Callable[[Tensor, Key], Tensor] = unmoved

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ticketlab.augment.augmenter import Augmenter
-from ticketlab.augment.shift import shifted
+from ticketlab.augment.shift import shifted, shifted_maps
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,15 +19,19 @@ if TYPE_CHECKING:
 def crop(options: Crop) -> Augmenter:
     """Pad with black by `padding` pixels, then cut out a window of the old size at one of (2 padding + 1)^2 places."""
 
-    def apply(images: Tensor, key: Key) -> Tensor:
-        generator = key.generator()
-        places = torch.randint(
-            -options.padding, options.padding + 1, (2, len(images)), generator=generator, device="cpu"
+    def places(images: Tensor, key: Key) -> Tensor:
+        drawn = torch.randint(
+            -options.padding, options.padding + 1, (2, len(images)), generator=key.generator(), device="cpu"
         )
-        rows, columns = places.to(images.device)
-        return shifted(images, rows, columns)
+        return drawn.to(images.device)
 
-    return Augmenter(apply, on="pixels")
+    def apply(images: Tensor, key: Key) -> Tensor:
+        return shifted(images, *places(images, key))
+
+    def maps(labels: Tensor, key: Key) -> Tensor:
+        return shifted_maps(labels, *places(labels, key))
+
+    return Augmenter(apply, on="pixels", maps=maps)
 
 
 def flip(_: Flip) -> Augmenter:
@@ -37,4 +41,7 @@ def flip(_: Flip) -> Augmenter:
         heads = torch.randint(0, 2, (len(images), 1, 1, 1), generator=key.generator(), dtype=torch.bool, device="cpu")
         return torch.where(heads.to(images.device), images.flip(3), images)
 
-    return Augmenter(apply, on="pixels")
+    def maps(labels: Tensor, key: Key) -> Tensor:
+        return apply(labels.unsqueeze(1), key).squeeze(1)
+
+    return Augmenter(apply, on="pixels", maps=maps)

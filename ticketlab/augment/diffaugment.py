@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ticketlab.augment.augmenter import Augmenter
-from ticketlab.augment.shift import shifted
+from ticketlab.augment.shift import shifted, shifted_maps
 
 if TYPE_CHECKING:
     from ticketlab.randomness import Key
@@ -28,7 +28,8 @@ def build(options: DiffAugment) -> Augmenter:
     """The operations of `options.policy`, in that order.
 
     All draws of a call come from one generator, in the order brightness, saturation, contrast; translation rows,
-    columns; cutout rows, columns; operation by operation.
+    columns; cutout rows, columns; operation by operation. A translation moves label maps; a pixel that is recoloured or
+    cut out keeps its label.
     """
 
     def apply(images: Tensor, key: Key) -> Tensor:
@@ -38,7 +39,16 @@ def build(options: DiffAugment) -> Augmenter:
             images = augmented(images, operation, draws)
         return images
 
-    return Augmenter(apply, on="scaled")
+    def maps(labels: Tensor, key: Key) -> Tensor:
+        generator = key.generator()
+        for operation in options.policy:
+            draws = draw(operation, labels.unsqueeze(1).shape, generator)
+            if operation == "translation":
+                rows, columns = draws
+                labels = shifted_maps(labels, rows.to(labels.device), columns.to(labels.device))
+        return labels
+
+    return Augmenter(apply, on="scaled", maps=maps)
 
 
 def draw(operation: Operation, shape: torch.Size, generator: torch.Generator) -> list[Tensor]:

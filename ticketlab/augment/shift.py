@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ticketlab.spec.labelling import UNLABELLED
+
 
 def shifted(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """Images (B, C, H, W) with out[b, :, i, j] = images[b, :, i + rows[b], j + columns[b]], and 0 outside.
@@ -15,6 +17,11 @@ def shifted(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """
     moved: Tensor = _Shift.apply(images, rows, columns)
     return moved
+
+
+def shifted_maps(maps: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Label maps uint8 (B, H, W) shifted as `shifted` does images, `UNLABELLED` outside."""
+    return UNLABELLED - shifted(UNLABELLED - maps.unsqueeze(1), rows, columns).squeeze(1)
 
 
 class _Shift(torch.autograd.Function):

@@ -9,7 +9,7 @@ import typer
 
 app = typer.Typer(help="Datasets: add one to the project.", no_args_is_help=True)
 
-Source = Literal["fashion-mnist", "mnist", "cifar10", "cifar100", "imagefolder"]
+Source = Literal["fashion-mnist", "mnist", "cifar10", "cifar100", "tiny-imagenet", "voc2012", "imagefolder"]
 
 
 @app.callback()
@@ -21,7 +21,8 @@ def _group() -> None:
 def add(
     source: Annotated[Source, typer.Argument(help="Which dataset, or `imagefolder` for your own images.")],
     origin: Annotated[
-        Path | None, typer.Option("--from", metavar="DIR", help="Folder with the original files; default: download.")
+        Path | None,
+        typer.Option("--from", metavar="DIR", help="Folder or archive with the original files; default: download."),
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the dataset in specs; default: the source's.")] = None,
     size: Annotated[int | None, typer.Option(help="Side in pixels that an image folder is brought to.")] = None,

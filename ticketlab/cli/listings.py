@@ -44,7 +44,8 @@ def datasets(as_json: Json = False) -> None:
         found = facts(name, root)
         where = "here" if name in added else "known"
         shape = (
-            f"{found.train} + {found.test} images, {found.channels}x{found.size}x{found.size}, {found.classes} classes"
+            f"{found.train} + {found.test} images, {found.channels}x{found.size}x{found.size}, {found.classes} classes, "
+            f"a {found.labels} for each"
         )
         rows.append((name, f"{where:6} {shape}", found.source))
     _show(rows, as_json)

@@ -26,16 +26,21 @@ def prepare(images: Tensor, size: int | None, fit: Literal["resize", "pad"], dev
     if size is None or size == side:
         return images.to(device)
     if fit == "pad":
-        if size < side:
-            raise DataError(
-                f"images of {side} pixels cannot be padded to {size}",
-                mend="set data.fit to resize, or data.size higher",
-            )
-        before = (size - side) // 2
-        after = size - side - before
-        return F.pad(images, (before, after, before, after)).to(device)
+        return bordered(images, size, 0).to(device)
     chunk = max(1, _CHUNK_PIXELS // (images.shape[1] * max(size, side) ** 2))
     return torch.cat([_resized(part, size) for part in torch.split(images, chunk)]).to(device)
+
+
+def bordered(images: Tensor, size: int, value: int) -> Tensor:
+    """Images or maps (..., S, S) in the middle of `size` x `size` pixels of `value`; DataError if they are larger."""
+    side = images.shape[-1]
+    if size < side:
+        raise DataError(
+            f"images of {side} pixels cannot be padded to {size}", mend="set data.fit to resize, or data.size higher"
+        )
+    before = (size - side) // 2
+    after = size - side - before
+    return F.pad(images, (before, after, before, after), value=value)
 
 
 def _resized(images: Tensor, size: int) -> Tensor:
@@ -89,7 +94,7 @@ def _channels(values: tuple[float, ...], device: torch.device) -> Tensor:
 class Batches:
     """An endless stream of batches that passes through a fresh keyed order of all images in every epoch.
 
-    `images` uint8 (N, C, H, W) and `labels` int64 (N,) lie on one device. Batch number n is the n-th stretch of the
+    `images` uint8 (N, C, H, W) and `labels` (N, ...) of any kind lie on one device. Batch number n is the n-th stretch of the
     stream, across the border of an epoch if need be.
     """
 
@@ -101,10 +106,10 @@ class Batches:
         self.batch = batch
         self.key = key
         self._epoch = -1
-        self._order = labels.new_empty(0)
+        self._order = torch.empty(0, dtype=torch.int64)
 
     def at(self, number: int) -> tuple[Tensor, Tensor]:
-        """Bytes (B, C, H, W) and labels (B,) of one batch; depends on nothing but key and number."""
+        """Bytes (B, C, H, W) and labels (B, ...) of one batch; depends on nothing but key and number."""
         assert number >= 0
         chosen = self.indices(number)
         return self.images.index_select(0, chosen), self.labels.index_select(0, chosen)

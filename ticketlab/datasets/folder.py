@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 
 from ticketlab.datasets.manifest import SplitName
 from ticketlab.datasets.pack import Split
+from ticketlab.datasets.pictures import open_square, refuse_many
 from ticketlab.errors import DataError
 from ticketlab.randomness import Key
 
-MOST_PIXELS = 1 << 26
-"""The largest picture that is opened, in pixels."""
-
-_MOST_BYTES = 1 << 33
 _ENDINGS = {".png", ".jpg", ".jpeg"}
-_GRAY = {"1", "L", "LA"}
-_COLOUR = {"P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}
 _TEST_KEY = Key(0, ("imagefolder", "test"))
 
 Listing = dict[str, list[Path]]
@@ -34,43 +27,20 @@ def read(source: Path, size: int) -> tuple[dict[SplitName, Split], tuple[str, ..
     """
     listings = _listings(source)
     names = tuple(listings["train"])
-    pictures = [path for listing in listings.values() for paths in listing.values() for path in paths]
-    if len(pictures) * 3 * size**2 > _MOST_BYTES:
-        raise DataError(
-            f"{len(pictures)} pictures of {size} pixels do not fit in {_MOST_BYTES} bytes", where=str(source)
-        )
+    count = sum(len(paths) for listing in listings.values() for paths in listing.values())
+    refuse_many(count, 3 * size**2, str(source))
     splits, grays = {}, []
     for split, listing in listings.items():
         labels = [label for label, paths in enumerate(listing.values()) for _ in paths]
         images = torch.empty((len(labels), 3, size, size), dtype=torch.uint8)
         for index, path in enumerate(path for paths in listing.values() for path in paths):
-            pixels, gray = open_square(path, size)
+            pixels, gray = open_square(path, size, str(path))
             images[index] = pixels
             grays.append(gray)
         splits[split] = Split(images, torch.tensor(labels, dtype=torch.int64))
     if all(grays):
         splits = {split: Split(part.images[:, :1].contiguous(), part.labels) for split, part in splits.items()}
     return splits, names
-
-
-def open_square(path: Path, size: int) -> tuple[torch.Tensor, bool]:
-    """One picture as uint8 (3, size, size), and whether it is gray; DataError if it cannot be read or is too large."""
-    try:
-        with Image.open(path, formats=("PNG", "JPEG")) as picture:
-            width, height = picture.size
-            if width * height > MOST_PIXELS:
-                raise DataError(f"{width} x {height} pixels are more than {MOST_PIXELS}", where=str(path))
-            if picture.mode not in _GRAY | _COLOUR:
-                raise DataError(
-                    f"pictures of mode {picture.mode} are not read", where=str(path), mend="convert it to RGB"
-                )
-            gray, side = picture.mode in _GRAY, min(width, height)
-            left, top = (width - side) // 2, (height - side) // 2
-            square = picture.convert("RGB").crop((left, top, left + side, top + side))
-            pixels = np.array(square.resize((size, size), Image.Resampling.BILINEAR))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as problem:
-        raise DataError(f"this picture cannot be read ({problem})", where=str(path)) from None
-    return torch.from_numpy(pixels).permute(2, 0, 1), gray
 
 
 def _listings(source: Path) -> dict[SplitName, Listing]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ticketlab.datasets.shape import ImageShape
 from ticketlab.errors import DataError
 from ticketlab.spec.catalog import KNOWN, NAME, DatasetFacts
+from ticketlab.spec.labelling import LabelKind
 
 SplitName = Literal["train", "test"]
 
@@ -18,8 +19,9 @@ _Positive = Annotated[int, Field(ge=1)]
 
 
 class Manifest(BaseModel):
-    """The description of a packed dataset: shape, class names, image counts, pixel moments, origin and file digests.
+    """The description of a packed dataset: shape, labels, class names, image counts, pixel moments, origin, digests.
 
+    `labels` is the kind of label; packs from before there were others do not say that theirs are classes.
     `mean` and `std` are per channel over the training split, of pixels in [0, 1]; `sha256` has one digest per split.
     """
 
@@ -28,6 +30,7 @@ class Manifest(BaseModel):
     name: Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
     channels: Literal[1, 3]
     size: _Positive
+    labels: LabelKind = "class"
     classes: tuple[str, ...] = Field(min_length=1)
     counts: dict[SplitName, _Positive] = Field(min_length=2)
     mean: tuple[float, ...]
@@ -88,6 +91,7 @@ def _pinned_facts(known: DatasetFacts) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "channels": known.channels,
         "size": known.size,
+        "labels": known.labels,
         "classes": known.class_names,
         "counts": {"train": known.train, "test": known.test},
     }

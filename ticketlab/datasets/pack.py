@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from ticketlab.datasets.labels import CLASSES, LABELLINGS, Labelling
 from ticketlab.datasets.manifest import (
     Manifest,
     SplitName,
@@ -35,10 +36,11 @@ _HEADER_ROOM = 4096
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images uint8 (N, C, H, W) and labels int64 (N,), in file order."""
+    """Images uint8 (N, C, H, W) and their labels (N, ...), in file order; `labelling` is the kind of label."""
 
     images: Tensor
     labels: Tensor
+    labelling: Labelling = CLASSES
 
 
 def write_pack(
@@ -59,12 +61,15 @@ def write_pack(
     _, channels, size, _ = splits["train"].images.shape
     if splits["test"].images.shape[1:] != splits["train"].images.shape[1:]:
         raise DataError("training and test images differ in shape", where=name)
+    if splits["test"].labelling != splits["train"].labelling:
+        raise DataError("training and test images differ in the kind of their labels", where=name)
     mean, std = moments(splits["train"].images)
     manifest = Manifest.model_validate(
         {
             "name": name,
             "channels": channels,
             "size": size,
+            "labels": splits["train"].labelling.kind,
             "classes": class_names,
             "counts": {split: len(splits[split].labels) for split in SPLITS},
             "mean": mean,
@@ -91,13 +96,14 @@ def read_split(project: Path, name: str, split: SplitName, *, check: bool = True
     if not path.is_file():
         raise missing(project, name)
     count = manifest.counts[split]
-    expected = count * (manifest.channels * manifest.size**2 + 8)
+    labelling = LABELLINGS[manifest.labels]
+    expected = count * (manifest.channels * manifest.size**2 + labelling.bytes_each(manifest.size))
     if not expected <= path.stat().st_size <= expected + _HEADER_ROOM:
         raise _altered(path, name, f"{path.stat().st_size} bytes long, where about {expected} are expected")
     content = path.read_bytes()
     if check and hashlib.sha256(content).hexdigest() != manifest.digest(split):
         raise _altered(path, name, "its sha256 is not the one in the description")
-    found = _deserialised(content, path, name)
+    found = _deserialised(content, labelling, path, name)
     if tuple(found.images.shape) != (count, manifest.channels, manifest.size, manifest.size):
         raise _altered(path, name, "its images have another shape than the description says")
     _check_split(found, len(manifest.classes), str(path))
@@ -123,14 +129,13 @@ def moments(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 def _check_split(split: Split, classes: int, where: str) -> None:
-    """DataError unless the tensors are a split: types, matching lengths, square images, labels below `classes`."""
-    images, labels = split.images, split.labels
+    """DataError unless the tensors are a split: square images of bytes, and labels that can be theirs."""
+    images = split.images
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[2] != images.shape[3]:
         raise DataError("images must be uint8 (N, C, H, W) and square", where=where)
-    if labels.dtype != torch.int64 or tuple(labels.shape) != (len(images),) or not len(images):
-        raise DataError("labels must be int64, one per image, and there must be some", where=where)
-    if int(labels.min()) < 0 or int(labels.max()) >= classes:
-        raise DataError(f"labels must be 0 to {classes - 1}", where=where)
+    if not len(images):
+        raise DataError("there must be some images", where=where)
+    split.labelling.check(split.labels, images, classes, where)
 
 
 def _serialised(split: Split, classes: int) -> bytes:
@@ -139,7 +144,7 @@ def _serialised(split: Split, classes: int) -> bytes:
     return safetensors.torch.save({"images": split.images.contiguous(), "labels": split.labels.contiguous()})
 
 
-def _deserialised(content: bytes, path: Path, name: str) -> Split:
+def _deserialised(content: bytes, labelling: Labelling, path: Path, name: str) -> Split:
     """The split in the bytes of a safetensors file."""
     try:
         tensors = safetensors.torch.load(content)
@@ -147,7 +152,7 @@ def _deserialised(content: bytes, path: Path, name: str) -> Split:
         raise _altered(path, name, f"it is not a safetensors file ({problem})") from None
     if tensors.keys() != {"images", "labels"}:
         raise _altered(path, name, "it does not hold images and labels")
-    return Split(tensors["images"], tensors["labels"])
+    return Split(tensors["images"], tensors["labels"], labelling)
 
 
 def _install(folder: Path, manifest: Manifest, contents: Mapping[SplitName, bytes]) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 
-from ticketlab.datasets import cifar, folder, idx, npm
+from ticketlab.datasets import cifar, folder, idx, npm, tiny_imagenet, voc
 from ticketlab.datasets.manifest import Manifest, SplitName, pack_folder
 from ticketlab.datasets.pack import Split, write_pack
 from ticketlab.errors import DataError
@@ -25,6 +25,8 @@ _READERS: dict[str, Callable[[Path], Splits]] = {
     "mnist": idx.read,
     "cifar10": partial(cifar.read, layouts=cifar.CIFAR10),
     "cifar100": partial(cifar.read, layouts=cifar.CIFAR100),
+    "tiny-imagenet": tiny_imagenet.read,
+    "voc2012": voc.read,
 }
 ADDABLE = (*_READERS, "imagefolder")
 """What `ticketlab data add` takes."""
@@ -107,12 +109,20 @@ def _by_torchvision(name: str, scratch: Path) -> Path:
     """The folder with the original files, downloaded and checked by torchvision, which does not open them."""
     from torchvision import datasets
     from torchvision.datasets.utils import download_url
+    from torchvision.datasets.voc import DATASET_YEAR_DICT
 
+    voc2012 = DATASET_YEAR_DICT["2012"]
+    archives = {
+        "cifar10": (datasets.CIFAR10.url, datasets.CIFAR10.filename, datasets.CIFAR10.tgz_md5),
+        "cifar100": (datasets.CIFAR100.url, datasets.CIFAR100.filename, datasets.CIFAR100.tgz_md5),
+        "tiny-imagenet": (tiny_imagenet.URL, tiny_imagenet.ARCHIVE, tiny_imagenet.MD5),
+        "voc2012": (voc2012["url"], voc2012["filename"], voc2012["md5"]),
+    }
     try:
         with _patience(_PATIENCE_SECONDS):
-            if name in ("cifar10", "cifar100"):
-                cifar_set = datasets.CIFAR10 if name == "cifar10" else datasets.CIFAR100
-                download_url(cifar_set.url, scratch, cifar_set.filename, cifar_set.tgz_md5)
+            if name in archives:
+                url, file, md5 = archives[name]
+                download_url(url, scratch, file, md5)
                 return scratch
             idx_set = datasets.MNIST if name == "mnist" else datasets.FashionMNIST
             for file, md5 in idx_set.resources:

@@ -29,8 +29,8 @@ def count_of(ratio: float | None, count: int | None, total: int) -> int:
     return kept
 
 
-def draw(labels: Tensor, count: int, rule: Rule, key: Key) -> Tensor:
-    """The indices int64 of the images kept out of those with `labels` (N,): sorted, exactly `count` of them.
+def draw(classes: Tensor, count: int, rule: Rule, key: Key) -> Tensor:
+    """The indices int64 of the images kept out of those that show `classes` (N,): sorted, exactly `count` of them.
 
     balanced: equally many of each class that occurs, counts differing by at most one; uniform: any at random; first:
     the first in file order. With one key, a smaller subset lies inside every larger one. N images are all images,
@@ -39,14 +39,14 @@ def draw(labels: Tensor, count: int, rule: Rule, key: Key) -> Tensor:
     """
     import torch
 
-    total = len(labels)
+    total = len(classes)
     if not 1 <= count <= total:
         raise DataError(f"{count} of {total} images cannot be drawn", mend=f"draw at least 1 and at most {total}")
     if rule == "first" or count == total:
         return torch.arange(count)
     if rule == "uniform":
         return torch.randperm(total, generator=key.of("uniform").generator())[:count].sort().values
-    return _balanced(labels.cpu(), count, key)
+    return _balanced(classes, count, key)
 
 
 def _balanced(labels: Tensor, count: int, key: Key) -> Tensor:

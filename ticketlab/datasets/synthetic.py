@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from ticketlab.datasets.labels import LABELLINGS
 from ticketlab.datasets.manifest import SplitName
 from ticketlab.datasets.pack import SPLITS, Split, write_pack
+from ticketlab.datasets.shape import ImageShape
 from ticketlab.randomness import Key
 
 if TYPE_CHECKING:
@@ -20,18 +22,24 @@ PREFIX = "noise-like-"
 PER_CLASS = 8
 LEAST = 128
 
+LARGEST = 64
+"""Side in pixels beyond which noise is not stored: a run that asks for more resizes it."""
+
 
 def stand_in(dataset: DatasetFacts, home: Path) -> str:
-    """The name of a pack of noise images in the shape of `dataset`, written under `home`/data if it is not there."""
+    """The name of a pack of noise with labels like those of `dataset`, written under `home`/data if it is not there."""
     name = PREFIX + dataset.name
     if not (home / "data" / name / "dataset.json").is_file():
         count = max(LEAST, PER_CLASS * dataset.classes)
-        labels = torch.arange(count) % dataset.classes
-        shape = (count, dataset.channels, dataset.size, dataset.size)
+        labelling = LABELLINGS[dataset.labels]
+        shape = ImageShape(dataset.channels, min(dataset.size, LARGEST), dataset.classes)
+        labels = labelling.example(count, shape)
+        pixels = (count, shape.channels, shape.size, shape.size)
         splits: dict[SplitName, Split] = {}
         for split in SPLITS:
             generator = Key(0).of("stand-in", dataset.name, split).generator()
-            splits[split] = Split(torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8), labels)
+            noise = torch.randint(0, 256, pixels, generator=generator, dtype=torch.uint8)
+            splits[split] = Split(noise, labels, labelling)
         classes = dataset.class_names or tuple(map(str, range(dataset.classes)))
         write_pack(home, name, splits, class_names=classes, licence="none: noise", source="made by a smoke run")
     return name

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ticketlab.errors import DataError
 from ticketlab.metrics.evaluation_mode import evaluation_mode
-from ticketlab.metrics.evidence import Classified
+from ticketlab.metrics.evidence import Classified, Segmented
 from ticketlab.metrics.names import ACCURACY, LOSS
 
 if TYPE_CHECKING:
@@ -45,6 +45,6 @@ def accuracy(options: Accuracy, evidence: Classified) -> dict[str, float]:
     return {ACCURACY: int((evidence.predicted == evidence.labels).sum()) / len(evidence.labels)}
 
 
-def loss(options: Loss, evidence: Classified) -> dict[str, float]:
+def loss(options: Loss, evidence: Classified | Segmented) -> dict[str, float]:
     """Mean cross-entropy, in nats."""
-    return {LOSS: evidence.surprise / len(evidence.labels)}
+    return {LOSS: evidence.mean_surprise}

@@ -36,3 +36,25 @@ class Classified:
     labels: Tensor
     predicted: Tensor
     surprise: float
+
+    @property
+    def mean_surprise(self) -> float:
+        """Cross-entropy per image, in nats."""
+        return self.surprise / len(self.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class Segmented:
+    """A segmenter's answers on all labelled pixels, of which there are some.
+
+    `confusion` int64 (classes, classes) counts them by their class (row) and the class predicted (column), on the CPU;
+    `surprise` is the sum of their cross-entropies, in nats.
+    """
+
+    confusion: Tensor
+    surprise: float
+
+    @property
+    def mean_surprise(self) -> float:
+        """Cross-entropy per labelled pixel, in nats."""
+        return self.surprise / int(self.confusion.sum())

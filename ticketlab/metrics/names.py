@@ -6,6 +6,8 @@ import re
 
 ACCURACY = "accuracy"
 LOSS = "loss"
+MEAN_IOU = "mean_iou"
+PIXEL_ACCURACY = "pixel_accuracy"
 PRECISION = "precision"
 RECALL = "recall"
 PRDC_DENSITY = "prdc_density"

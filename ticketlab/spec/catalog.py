@@ -7,8 +7,11 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import cast, get_args
 
 from ticketlab.errors import DataError, SpecError
+from ticketlab.spec.class_names import CIFAR10, CIFAR100, CLOTHES, TINY_IMAGENET, VOC
+from ticketlab.spec.labelling import LabelKind
 
 PINS = Path("specs", "datasets.json")
 """Where a project keeps the sha256 of the datasets that DVC has."""
@@ -40,26 +43,10 @@ class DatasetFacts:
     test: int
     licence: str
     source: str
+    labels: LabelKind = "class"
     class_names: tuple[str, ...] = ()
     pinned: Pinned | None = None
 
-
-_CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
-_CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-# fmt: off
-_CIFAR100 = (
-    "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle", "bowl", "boy",
-    "bridge", "bus", "butterfly", "camel", "can", "castle", "caterpillar", "cattle", "chair", "chimpanzee", "clock",
-    "cloud", "cockroach", "couch", "crab", "crocodile", "cup", "dinosaur", "dolphin", "elephant", "flatfish",
-    "forest", "fox", "girl", "hamster", "house", "kangaroo", "keyboard", "lamp", "lawn_mower", "leopard", "lion",
-    "lizard", "lobster", "man", "maple_tree", "motorcycle", "mountain", "mouse", "mushroom", "oak_tree", "orange",
-    "orchid", "otter", "palm_tree", "pear", "pickup_truck", "pine_tree", "plain", "plate", "poppy", "porcupine",
-    "possum", "rabbit", "raccoon", "ray", "road", "rocket", "rose", "sea", "seal", "shark", "shrew", "skunk",
-    "skyscraper", "snail", "snake", "spider", "squirrel", "streetcar", "sunflower", "sweet_pepper", "table", "tank",
-    "telephone", "television", "tiger", "tractor", "train", "trout", "tulip", "turtle", "wardrobe", "whale",
-    "willow_tree", "wolf", "woman", "worm",
-)
-# fmt: on
 
 _KNOWN = (
     DatasetFacts(
@@ -72,7 +59,7 @@ _KNOWN = (
         test=1_000,
         licence="MIT (Expat)",
         source="Xiao, Rasul and Vollgraf 2017, arXiv 1708.07747; a subset of the original files",
-        class_names=_CLOTHES,
+        class_names=CLOTHES,
         pinned=Pinned(
             train="b542cf824a614d4c011fc4493e08b572ff283cef30e5ace97ce0144ed2da36f8",
             test="8d1604a601591c6176ad2017d22cc2efb618a0cf38cfb58c4d5d11dd2379d3f9",
@@ -90,7 +77,7 @@ _KNOWN = (
         test=10_000,
         licence="MIT (Expat)",
         source="Xiao, Rasul and Vollgraf 2017, arXiv 1708.07747",
-        class_names=_CLOTHES,
+        class_names=CLOTHES,
         pinned=Pinned(
             train="0c75a46f8793a376fefc60fb9f4fd7ddc18317fb74a8d759bc2a67fba6af5c90",
             test="e6b2a7e68e050a95678c5e5ca1ad8d888ee812999295626cc82c6edf47f1848d",
@@ -126,7 +113,7 @@ _KNOWN = (
         test=10_000,
         licence="none stated by the authors",
         source="Krizhevsky 2009, Learning multiple layers of features from tiny images",
-        class_names=_CIFAR10,
+        class_names=CIFAR10,
         pinned=Pinned(
             train="ba4bcbed34dc768bca271c688172505458f3212b34f2f0bc71b55efaa409763b",
             test="305afdbb1b63c11839443135d17d07203410c7f108935b6ac58380a693287413",
@@ -144,7 +131,33 @@ _KNOWN = (
         test=10_000,
         licence="none stated by the authors",
         source="Krizhevsky 2009, Learning multiple layers of features from tiny images",
-        class_names=_CIFAR100,
+        class_names=CIFAR100,
+    ),
+    DatasetFacts(
+        name="tiny-imagenet",
+        about="photographs of two hundred of ImageNet's classes, colour, 64 pixels; its validation images are the test",
+        channels=3,
+        size=64,
+        classes=200,
+        train=100_000,
+        test=10_000,
+        licence="none stated by the authors",
+        source="Stanford CS231n, Tiny ImageNet; images of Deng et al. 2009, ImageNet",
+        class_names=TINY_IMAGENET,
+    ),
+    DatasetFacts(
+        name="voc2012",
+        about="photographs with a class for every pixel, colour, cut to their centre square and brought to 513 pixels; "
+        "its validation images are the test",
+        channels=3,
+        size=513,
+        classes=21,
+        train=1_464,
+        test=1_449,
+        licence="Flickr's terms of use",
+        source="Everingham et al. 2012, PASCAL VOC 2012, segmentation",
+        labels="map",
+        class_names=VOC,
     ),
 )
 
@@ -187,6 +200,7 @@ def _described(path: Path) -> DatasetFacts:
             test=int(found["counts"]["test"]),
             licence=str(found["licence"]),
             source=str(found["source"]),
+            labels=_kind(found.get("labels", "class")),
             class_names=tuple(map(str, found["classes"])),
         )
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as problem:
@@ -195,3 +209,11 @@ def _described(path: Path) -> DatasetFacts:
             where=str(path),
             mend=f"remove the folder {path.parent} and add the dataset again with `ticketlab data add`",
         ) from None
+
+
+def _kind(found: object) -> LabelKind:
+    """A kind of label out of a description; ValueError if there is no such kind."""
+    for kind in get_args(LabelKind):
+        if kind == found:
+            return cast("LabelKind", kind)
+    raise ValueError(f"no kind of label: {found!r}")

@@ -30,7 +30,7 @@ class Data(Section):
     size: int | None = Field(
         default=None,
         ge=8,
-        le=512,
+        le=1024,
         description="Image side in pixels as the network sees it; null is the dataset's own.",
     )
     fit: Literal["resize", "pad"] = Field(
@@ -39,5 +39,5 @@ class Data(Section):
     scaling: Scaling | None = Field(
         default=None,
         description="Pixel range: symmetric [-1, 1], standard (zero mean and unit variance per channel), unit [0, 1]; "
-        "null is symmetric for GANs and standard for classifiers.",
+        "null is symmetric for GANs and standard for all others.",
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from pydantic import Field
 
 from ticketlab.spec.impossible import Impossible
+from ticketlab.spec.labelling import LabelKind
 from ticketlab.spec.metric import Metric
 from ticketlab.spec.model import Model
 from ticketlab.spec.section import SMOKE_STEPS, Choice, Section, family
@@ -22,6 +23,7 @@ class LabClassifier(Choice):
 
     made_by: ClassVar[str] = "ticketlab.metrics.extractors:lab_classifier"
     about: ClassVar[str] = "penultimate layer of a small classifier trained by the lab on the full training split"
+    labels: ClassVar[LabelKind] = "class"
 
     kind: Literal["lab_classifier"] = Field(default="lab_classifier", description="A classifier trained by the lab.")
     model: Model = Field(
@@ -68,7 +70,8 @@ class Evaluate(Section):
     metrics: tuple[Metric, ...] | None = Field(
         default=None,
         min_length=1,
-        description="What is measured; null is accuracy and loss for classifiers, frechet and prdc for GANs.",
+        description="What is measured; null is accuracy and loss for classifiers, mean_iou, pixel_accuracy and loss for "
+        "segmenters, frechet and prdc for GANs.",
     )
     samples: int = Field(
         default=10_000,
@@ -81,7 +84,7 @@ class Evaluate(Section):
     )
     split: Split | None = Field(
         default=None,
-        description="Real images that are compared with: null is test for classifiers and the whole training split for GANs.",
+        description="Real images that are compared with: null is the whole training split for GANs and test for all others.",
     )
     extractor: Extractor = Field(
         default={"kind": "lab_classifier"},  # type: ignore[assignment]

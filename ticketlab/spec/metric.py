@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.section import Choice, family
-from ticketlab.spec.task import CLASSIFIER, GAN, Task
+from ticketlab.spec.task import CLASSIFIER, GAN, SEGMENTER, Task
 
 if TYPE_CHECKING:
     from ticketlab.spec.positions import Path
@@ -61,9 +61,30 @@ class Loss(MetricChoice):
 
     made_by: ClassVar[str] = "ticketlab.metrics.accuracy:loss"
     about: ClassVar[str] = "mean cross-entropy, in nats"
-    measures: ClassVar[tuple[Task, ...]] = (CLASSIFIER,)
+    measures: ClassVar[tuple[Task, ...]] = (CLASSIFIER, SEGMENTER)
 
     kind: Literal["loss"] = Field(default="loss", description="Mean cross-entropy, in nats.")
+
+
+class MeanIou(MetricChoice):
+    """Intersection over union of predicted and true pixels, meant over the classes that occur in either."""
+
+    made_by: ClassVar[str] = "ticketlab.metrics.segmentation:mean_iou"
+    about: ClassVar[str] = "mean intersection over union of classes, from one confusion matrix of all labelled pixels"
+    source: ClassVar[str] = "Everingham et al. 2015, The PASCAL VOC challenge: a retrospective"
+    measures: ClassVar[tuple[Task, ...]] = (SEGMENTER,)
+
+    kind: Literal["mean_iou"] = Field(default="mean_iou", description="Mean intersection over union.")
+
+
+class PixelAccuracy(MetricChoice):
+    """Share of the labelled pixels whose largest logit is the label's."""
+
+    made_by: ClassVar[str] = "ticketlab.metrics.segmentation:pixel_accuracy"
+    about: ClassVar[str] = "share of the labelled pixels that are classified right"
+    measures: ClassVar[tuple[Task, ...]] = (SEGMENTER,)
+
+    kind: Literal["pixel_accuracy"] = Field(default="pixel_accuracy", description="Share of pixels classified right.")
 
 
 class Frechet(MetricChoice):
@@ -112,7 +133,7 @@ class Prdc(MetricChoice):
         return self.neighbours + 1
 
 
-_FAMILY = family("metrics", "kind", Accuracy, Loss, Frechet, Kernel, Prdc)
+_FAMILY = family("metrics", "kind", Accuracy, Loss, MeanIou, PixelAccuracy, Frechet, Kernel, Prdc)
 
 if TYPE_CHECKING:
     Metric = MetricChoice

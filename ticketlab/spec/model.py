@@ -10,6 +10,7 @@ from ticketlab.spec.classifiers import ImagenetResnet, TinyResnet, TinyVgg, Vgg
 from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.modelling import ClassifierChoice, ModelChoice, Width
 from ticketlab.spec.section import family
+from ticketlab.spec.segmenters import Deeplab
 from ticketlab.spec.task import GAN, Task
 
 if TYPE_CHECKING:
@@ -114,4 +115,6 @@ class Convnet(ClassifierChoice):
 if TYPE_CHECKING:
     Model = ModelChoice
 else:
-    Model = family("models", "kind", Sngan, Mlp, Lenet, Convnet, Resnet, Vgg, TinyResnet, TinyVgg, ImagenetResnet)
+    Model = family(
+        "models", "kind", Sngan, Mlp, Lenet, Convnet, Resnet, Vgg, TinyResnet, TinyVgg, ImagenetResnet, Deeplab
+    )

@@ -19,8 +19,8 @@ Rate = Annotated[float, Field(gt=0, le=10)]
 class OptimizerChoice(Choice):
     """An optimiser, and the learning rate that the rate schedule scales.
 
-    `made_by` names a function (options, parameters, fused) -> torch.optim.Optimizer of one parameter group
-    (ticketlab/training/optimizers.py). Its state is saved tensor by tensor.
+    `made_by` names a function (options, groups, fused) -> torch.optim.Optimizer over the given groups of parameters, in
+    torch's form (ticketlab/training/optimizers.py). Its state is saved tensor by tensor.
     """
 
     lr: Rate = Field(description="Learning rate.")

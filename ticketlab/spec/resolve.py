@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from ticketlab.spec.catalog import KNOWN
 from ticketlab.spec.drawing import Probed
 from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.language import place_at
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from ticketlab.spec.catalog import DatasetFacts
     from ticketlab.spec.data import Data
     from ticketlab.spec.evaluate import Evaluate
+    from ticketlab.spec.labelling import LabelKind
     from ticketlab.spec.model import ModelChoice
+    from ticketlab.spec.positions import Path
     from ticketlab.spec.section import Choice
     from ticketlab.spec.spec import Spec
     from ticketlab.spec.task import Task
@@ -33,11 +36,25 @@ def resolve(spec: Spec, dataset: DatasetFacts) -> Spec:
             f"`{train.name}` trains a {train.trains.name}, and `{model.name}` is a {model.trains.name}",
             mend=f"for a {model.trains.name}: {_names_of_task(('train',), model.trains)}",
         )
+    task = model.trains
+    _refuse_labels(task.labels, f"a {task.name}", ("data", "dataset"), dataset, _names_of_labels(task.labels))
     update: dict[str, Any] = {"data": _data(spec.data, model, dataset)}
     for section in ("model", "train", "ticket"):
         update[section] = getattr(spec, section).settled(spec, (section,))
     _refuse_too_few_to_probe(update["ticket"], spec.data, dataset)
-    return spec.model_copy(update={**update, "evaluate": _evaluate(spec), "arms": _arms(spec)})
+    return spec.model_copy(update={**update, "evaluate": _evaluate(spec, dataset), "arms": _arms(spec)})
+
+
+def _refuse_labels(kind: LabelKind | None, who: str, at: Path, dataset: DatasetFacts, mend: str) -> None:
+    """Refuses labels of another kind than somebody learns from."""
+    if kind not in (None, dataset.labels):
+        what = f"{who} learns from a {kind} for each image, and {dataset.name} has a {dataset.labels} for each"
+        raise Impossible(at, what, mend)
+
+
+def _names_of_labels(kind: LabelKind | None) -> str:
+    """The known datasets with labels of a kind."""
+    return ", ".join(name for name, entry in KNOWN.items() if entry.labels == kind)
 
 
 def _refuse_too_few_to_probe(ticket: Choice, data: Data, dataset: DatasetFacts) -> None:
@@ -109,7 +126,7 @@ def _data(data: Data, model: ModelChoice, dataset: DatasetFacts) -> Data:
     return data.model_copy(update={"size": size, "scaling": scaling})
 
 
-def _evaluate(spec: Spec) -> Evaluate:
+def _evaluate(spec: Spec, dataset: DatasetFacts) -> Evaluate:
     evaluate, task = spec.evaluate, spec.model.trains
     metrics = tuple(
         metric.settled(spec, ("evaluate", "metrics", position))
@@ -127,5 +144,7 @@ def _evaluate(spec: Spec) -> Evaluate:
         )
     update: dict[str, Any] = {"metrics": metrics, "split": evaluate.split or task.split}
     if task.through_features:
-        update["extractor"] = evaluate.extractor.settled(spec, ("evaluate", "extractor"))
+        at: Path = ("evaluate", "extractor")
+        extractor = update["extractor"] = evaluate.extractor.settled(spec, at)
+        _refuse_labels(getattr(extractor, "labels", None), f"`{extractor.name}`", at, dataset, "kind: random_conv")
     return evaluate.model_copy(update=update)

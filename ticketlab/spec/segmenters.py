@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field
 
+from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.modelling import ModelChoice, Width
+from ticketlab.spec.task import SEGMENTER, Task
+
+if TYPE_CHECKING:
+    from ticketlab.spec.positions import Path
+    from ticketlab.spec.spec import Spec
 
 Dilation = Annotated[int, Field(ge=1, le=1024)]
 
@@ -17,6 +23,7 @@ class Deeplab(ModelChoice):
     made_by: ClassVar[str] = "ticketlab.models.deeplab:blueprint"
     about: ClassVar[str] = "DeepLabV3+ on ResNet-50 at output stride 8"
     source: ClassVar[str] = "Chen et al. 2018, arXiv 1802.02611; He et al. 2016, arXiv 1512.03385"
+    trains: ClassVar[Task] = SEGMENTER
     networks: ClassVar[tuple[str, ...]] = ("segmenter",)
 
     kind: Literal["deeplab"] = Field(default="deeplab", description="DeepLabV3+ segmentation network.")
@@ -35,3 +42,10 @@ class Deeplab(ModelChoice):
         lt=1,
         description="Share of the pyramid's values that training drops at every step, in [0, 1).",
     )
+
+    def settled(self, spec: Spec, at: Path) -> Self:
+        """Refuses batches of one image: the pyramid normalises one value per image, and over a batch of one it is nothing."""
+        if spec.train.batch < 2:
+            what = f"`{self.name}` normalises over the images of a batch and cannot learn from one at a time"
+            raise Impossible(("train", "batch"), what, mend="batch: 2 or more")
+        return self

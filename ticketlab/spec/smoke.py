@@ -10,22 +10,30 @@ if TYPE_CHECKING:
 IMAGES = 64
 SAMPLES = 16
 
+SIDE = 32
+"""Largest images of a smoke run, in pixels, where the model leaves a choice."""
+
 
 def smoke(spec: Spec, classes: int) -> Spec:
     """The resolved spec at smoke size: same networks, method and metrics, at most two rounds; numbers without meaning.
 
-    Seeds are made equal, so that cells that differ in their seed or their share of the data alone are done once.
+    Images shrink to 32 pixels where the model takes any size. Seeds are made equal, so that cells that differ in their
+    seed or their share of the data alone are done once.
     """
     fewest = [metric.fewest_samples for metric in spec.evaluate.metrics or ()]
     evaluate: dict[str, Any] = {
         "samples": max([min(spec.evaluate.samples, SAMPLES), *fewest]),
         "extractor": spec.evaluate.extractor.tiny(),
     }
+    side = spec.data.size
+    assert side is not None, "the spec was not resolved"
+    if spec.model.sizes is None and spec.data.fit == "resize":
+        side = min(side, SIDE)
     if spec.evaluate.every is not None:
         evaluate["every"] = 1
     update: dict[str, Any] = {
         "seed": 0,
-        "data": spec.data.model_copy(update={"ratio": None, "count": max(IMAGES, classes)}),
+        "data": spec.data.model_copy(update={"ratio": None, "count": max(IMAGES, classes), "size": side}),
         "ticket": spec.ticket.tiny(),
         "train": spec.train.tiny(),
         "evaluate": spec.evaluate.model_copy(update=evaluate),

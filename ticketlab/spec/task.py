@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ticketlab.spec.labelling import LabelKind
+
 Scaling = Literal["symmetric", "standard", "unit"]
 Split = Literal["train", "test"]
 
@@ -15,7 +17,8 @@ class Task:
 
     The function named in `measured_by` gathers what metrics compute from; `usual` names those of a spec that names none;
     `through_features` says whether features of generated and real images are compared. Images are scaled by `scaling`
-    unless the spec says otherwise, which `only_scaling`, a reason, forbids. `split` is what is compared with.
+    unless the spec says otherwise, which `only_scaling`, a reason, forbids. `split` is what is compared with. `labels`
+    is the kind of label that is learned from, None where images are enough.
     """
 
     name: str
@@ -23,6 +26,7 @@ class Task:
     scaling: Scaling
     split: Split
     measured_by: str
+    labels: LabelKind | None = None
     through_features: bool = False
     only_scaling: str = ""
 
@@ -43,4 +47,14 @@ CLASSIFIER = Task(
     scaling="standard",
     split="test",
     measured_by="ticketlab.run.steps.measure_classes:measurer",
+    labels="class",
+)
+
+SEGMENTER = Task(
+    name="segmenter",
+    usual=("mean_iou", "pixel_accuracy", "loss"),
+    scaling="standard",
+    split="test",
+    measured_by="ticketlab.run.steps.measure_pixels:measurer",
+    labels="map",
 )

@@ -10,8 +10,8 @@ from ticketlab.spec.augment import Augmentation
 from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.optimizer import Adam, Optimizer, Sgd
 from ticketlab.spec.rate_schedule import Constant, RateSchedule
-from ticketlab.spec.section import SMOKE_STEPS, Choice, family
-from ticketlab.spec.task import CLASSIFIER, GAN, Task
+from ticketlab.spec.section import SMOKE_STEPS, Choice, Share, family
+from ticketlab.spec.task import CLASSIFIER, GAN, SEGMENTER, Task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from ticketlab.spec.positions import Path
     from ticketlab.spec.spec import Spec
 
-__all__ = ["Adversarial", "CrossEntropy", "Hinge", "NonSaturating", "Objective", "Optimizer", "Train"]
+__all__ = [
+    "Adversarial",
+    "CrossEntropy",
+    "Hinge",
+    "NonSaturating",
+    "Objective",
+    "Optimizer",
+    "PixelCrossEntropy",
+    "Train",
+]
 
 SMOKE_BATCH = 4
 
@@ -136,7 +145,30 @@ class CrossEntropy(Objective):
         return super().settled(spec, at).model_copy(update={"optimizer": optimizer})
 
 
+class PixelCrossEntropy(Objective):
+    """Segmentation by the mean cross-entropy of the pixels that have a label."""
+
+    made_by: ClassVar[str] = "ticketlab.training.segmentation:pixel_cross_entropy"
+    about: ClassVar[str] = "segmentation by the cross-entropy of labelled pixels"
+    trains: ClassVar[Task] = SEGMENTER
+
+    objective: Literal["pixel_cross_entropy"] = Field(
+        default="pixel_cross_entropy", description="Cross-entropy of pixels."
+    )
+    steps: int = Field(ge=1, le=100_000_000, description="Length of a training, in batches.")
+    batch: int = Field(default=4, ge=1, le=65_536, description="Images per step.")
+    optimizer: Optimizer = Field(default=Sgd(lr=0.01), description="Optimiser of the network.")
+    backbone_rate: Share = Field(
+        default=1.0, description="Learning rate of the backbone's layers, as a share of that of all others, in (0, 1]."
+    )
+
+    def settled(self, spec: Spec, at: Path) -> Self:
+        """Also settles the optimiser."""
+        optimizer = self.optimizer.settled(spec, (*at, "optimizer"))
+        return super().settled(spec, at).model_copy(update={"optimizer": optimizer})
+
+
 if TYPE_CHECKING:
     Train = Objective
 else:
-    Train = family("objectives", "objective", Hinge, NonSaturating, CrossEntropy)
+    Train = family("objectives", "objective", Hinge, NonSaturating, CrossEntropy, PixelCrossEntropy)

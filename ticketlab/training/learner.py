@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from ticketlab.training.optim import SteppedOptimizer
+from ticketlab.training.optim import Share, SteppedOptimizer, whole
 from ticketlab.training.setup import Setup, named, under
 
 if TYPE_CHECKING:
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 class Learner:
     """The network called `name`, updated by losses; every update keeps the promise of its mask."""
 
-    def __init__(self, name: str, setup: Setup, optimizer: Optimizer) -> None:
+    def __init__(self, name: str, setup: Setup, optimizer: Optimizer, share: Share = whole) -> None:
         self.name = name
         self.network = setup.networks[name]
         self._worn = setup.wearing.worn[name]
         learns = self._worn.learns()
         self._optimizer = (
-            SteppedOptimizer(learns, self._worn.optimizer or optimizer, setup.objective) if learns else None
+            SteppedOptimizer(learns, self._worn.optimizer or optimizer, setup.objective, share) if learns else None
         )
         self._worn.put_on()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -16,19 +16,37 @@ if TYPE_CHECKING:
     from ticketlab.spec.train import Objective
 
 
+Share = Callable[[str], float]
+"""From the name of a parameter to what its learning rate is multiplied by."""
+
+
+def whole(parameter: str) -> float:
+    """Every parameter learns at the full rate."""
+    return 1.0
+
+
 class SteppedOptimizer:
-    """An optimiser over named parameters whose learning rate is a function of the step.
+    """An optimiser over named parameters whose learning rate is a function of the step, times each one's share.
 
     Fused kernels are used where the device has them. Moments are saved by parameter name, so a checkpoint does not
     depend on the order of parameters.
     """
 
-    def __init__(self, parameters: Mapping[str, nn.Parameter], options: OptimizerChoice, objective: Objective) -> None:
+    def __init__(
+        self,
+        parameters: Mapping[str, nn.Parameter],
+        options: OptimizerChoice,
+        objective: Objective,
+        share: Share = whole,
+    ) -> None:
         self.parameters = dict(parameters)
         self._fused = all(parameter.device.type in ("cpu", "cuda") for parameter in self.parameters.values())
-        self._optimizer = cast(
-            "torch.optim.Optimizer", made(options.made_by)(options, list(self.parameters.values()), self._fused)
-        )
+        self._shares = list(dict.fromkeys(map(share, self.parameters)))
+        groups = [
+            {"params": [parameter for name, parameter in self.parameters.items() if share(name) == part]}
+            for part in self._shares
+        ]
+        self._optimizer = cast("torch.optim.Optimizer", made(options.made_by)(options, groups, self._fused))
         self._rate = options.lr
         self._objective = objective
 
@@ -38,7 +56,9 @@ class SteppedOptimizer:
 
     def step(self, step: int) -> None:
         """Update the parameters with the learning rate of this step."""
-        self._optimizer.param_groups[0]["lr"] = self._rate * rate_factor(self._objective, step)
+        rate = self._rate * rate_factor(self._objective, step)
+        for group, share in zip(self._optimizer.param_groups, self._shares, strict=True):
+            group["lr"] = rate * share
         self._optimizer.step()
 
     def state(self) -> dict[str, Tensor]:

@@ -1,23 +1,21 @@
-"""The optimisers a spec may name."""
+"""The optimisers a spec may name, over groups of parameters whose learning rates are set apart."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torch import nn
-
     from ticketlab.spec.optimizer import Adam, Sgd
 
 
-def adam(options: Adam, parameters: Sequence[nn.Parameter], fused: bool) -> torch.optim.Optimizer:
+def adam(options: Adam, groups: Sequence[dict[str, Any]], fused: bool) -> torch.optim.Optimizer:
     """Adam with its weight decay as an L2 term of the gradient; Kingma and Ba 2015, algorithm 1."""
     return torch.optim.Adam(
-        parameters,
+        groups,
         lr=options.lr,
         betas=(options.beta1, options.beta2),
         eps=options.eps,
@@ -26,10 +24,10 @@ def adam(options: Adam, parameters: Sequence[nn.Parameter], fused: bool) -> torc
     )
 
 
-def sgd(options: Sgd, parameters: Sequence[nn.Parameter], fused: bool) -> torch.optim.Optimizer:
+def sgd(options: Sgd, groups: Sequence[dict[str, Any]], fused: bool) -> torch.optim.Optimizer:
     """Descent with momentum: v <- momentum v + gradient, w <- w - lr v (with Nesterov, lr (gradient + momentum v))."""
     return torch.optim.SGD(
-        parameters,
+        groups,
         lr=options.lr,
         momentum=options.momentum,
         nesterov=options.nesterov,

@@ -36,6 +36,11 @@ class Augmenter(Protocol):
         """The transformation, given the key of its draws."""
         ...
 
+    @property
+    def maps(self) -> Callable[[Tensor, Key], Tensor]:
+        """The same movement of label maps, given the same key."""
+        ...
+
 
 class Worn(Protocol):
     """How one network wears its mask while it learns; `ticketlab.tickets.worn` has the plain ways."""
@@ -113,6 +118,14 @@ class Setup:
             if augmenter.on == on:
                 images = augmenter.apply(images, self.key.of("augment", position, *address))
         return images
+
+    def moved(self, maps: Tensor, *address: str | int) -> Tensor:
+        """Label maps that lie on their images after all augmentations, of pixels first, drawn at `address`."""
+        for on in ("pixels", "scaled"):
+            for position, augmenter in enumerate(self.augmenters):
+                if augmenter.on == on:
+                    maps = augmenter.maps(maps, self.key.of("augment", position, *address))
+        return maps
 
 
 class Training(Protocol):

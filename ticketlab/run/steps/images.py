@@ -6,17 +6,15 @@ from typing import TYPE_CHECKING
 
 from ticketlab.datasets.batches import Scaling, prepare
 from ticketlab.datasets.manifest import read_manifest
-from ticketlab.datasets.pack import read_split
+from ticketlab.datasets.pack import Split, read_split
 from ticketlab.datasets.shape import ImageShape
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from ticketlab.plan.steps import Images
     from ticketlab.run.device import Device
     from ticketlab.run.workplace import Workplace
     from ticketlab.spec.task import Scaling as Range
-    from ticketlab.spec.task import Split
+    from ticketlab.spec.task import Split as SplitName
 
 BATCH = 250
 """Images per forward pass where nothing is learned."""
@@ -33,7 +31,13 @@ def scaling_of(images: Images, kind: Range, place: Workplace) -> Scaling:
     return Scaling.of(kind, manifest.mean, manifest.std)
 
 
-def real_images(images: Images, split: Split, place: Workplace, device: Device) -> tuple[Tensor, Tensor]:
+def real_images(images: Images, split: SplitName, place: Workplace, device: Device) -> Split:
     """The uint8 images and the labels of a whole split, prepared, on the device."""
-    found = read_split(place.home(images.dataset), images.dataset, split)
-    return prepare(found.images, images.size, images.fit, device.torch), found.labels.to(device.torch)
+    return shown(read_split(place.home(images.dataset), images.dataset, split), images, device)
+
+
+def shown(split: Split, images: Images, device: Device) -> Split:
+    """A split as the network sees it: images and labels of the size that `images` says, on the device."""
+    pixels = prepare(split.images, images.size, images.fit, device.torch)
+    labels = split.labelling.fitted(split.labels, images.size, images.fit).to(device.torch)
+    return Split(pixels, labels, split.labelling)

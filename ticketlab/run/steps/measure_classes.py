@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 def measurer(measurement: Measurement, images: Images, seed: int, place: Workplace, device: Device) -> Measurer:
     """What metrics make of its answers on the whole split."""
-    pixels, labels = real_images(images, measurement.split, place, device)
+    real = real_images(images, measurement.split, place, device)
     scaling = scaling_of(images, images.scaling, place)
 
     def measured(network: nn.Module) -> Found:
-        evidence = classify(network, pixels, labels, lambda batch: device.images(scaling(batch)), BATCH)
+        evidence = classify(network, real.images, real.labels, lambda batch: device.images(scaling(batch)), BATCH)
         return Found(values(measurement, evidence))
 
     return measured

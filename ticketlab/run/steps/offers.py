@@ -95,12 +95,14 @@ def _private(networks: Mapping[str, nn.Module], mask: Mask, device: Device) -> d
 
 def _probe(step: Draw, place: Workplace, device: Device) -> Probe:
     asked = cast("Probed", step.ticket).probe
-    pixels, labels = training_images(step.images, place, device)
-    _refuse_too_few(labels, asked.per_class, step.images.classes)
-    indices = draw(labels, asked.per_class * step.images.classes, "balanced", Key(step.seed).of("probe"))
+    train = training_images(step.images, place, device)
+    classes = train.labelling.shown(train.labels)
+    _refuse_too_few(classes, asked.per_class, step.images.classes)
+    indices = draw(classes, asked.per_class * step.images.classes, "balanced", Key(step.seed).of("probe"))
     checkpoint.write(place.out / "probe.safetensors", {"indices": indices}, {"per_class": asked.per_class})
     chosen = indices.to(device.torch)
-    return Probe(torch.split(pixels[chosen], asked.batch), torch.split(labels[chosen], asked.batch))
+    sizes = _sizes(len(chosen), asked.batch)
+    return Probe(torch.split(train.images[chosen], sizes), torch.split(train.labels[chosen], sizes))
 
 
 def _refuse_too_few(labels: Tensor, per_class: int, classes: int) -> None:
@@ -112,3 +114,11 @@ def _refuse_too_few(labels: Tensor, per_class: int, classes: int) -> None:
             f"the probe set has {per_class} images of each class, and of class {least} only {int(counts[least])} are kept",
             mend="a smaller ticket.probe.per_class, more images, or data.subset: balanced",
         )
+
+
+def _sizes(count: int, batch: int) -> list[int]:
+    """Lengths of the batches; a last image alone joins those before it, since normalisation over one is nothing."""
+    sizes = [min(batch, count - start) for start in range(0, count, batch)]
+    if len(sizes) > 1 and sizes[-1] == 1:
+        sizes[-2:] = [sizes[-2] + 1]
+    return sizes

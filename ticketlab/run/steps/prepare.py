@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
-from torch import Tensor, nn
+from torch import nn
 
-from ticketlab.datasets.batches import prepare
-from ticketlab.datasets.pack import read_split
+from ticketlab.datasets.pack import Split, read_split
 from ticketlab.made import made
-from ticketlab.run.steps.images import scaling_of
+from ticketlab.run.steps.images import scaling_of, shown
 from ticketlab.run.steps.networks import trained_weights
 from ticketlab.training.setup import BatchStream, Setup, Training, Wearing
 
@@ -22,15 +21,14 @@ if TYPE_CHECKING:
     from ticketlab.spec.train import Objective
 
 
-def training_images(images: Images, place: Workplace, device: Device) -> tuple[Tensor, Tensor]:
+def training_images(images: Images, place: Workplace, device: Device) -> Split:
     """The uint8 images and the labels that are trained on, on the device: the subset that `place` has, else all."""
     split = read_split(place.home(images.dataset), images.dataset, "train")
-    pixels, labels = split.images, split.labels
     subset = place.input("subset", "indices.safetensors")
     if subset is not None:
         indices = trained_weights(subset)["indices"]
-        pixels, labels = pixels[indices], labels[indices]
-    return prepare(pixels, images.size, images.fit, device.torch), labels.to(device.torch)
+        split = Split(split.images[indices], split.labels[indices], split.labelling)
+    return shown(split, images, device)
 
 
 def training_of(

@@ -24,7 +24,7 @@ def perform(asked: Step, place: Workplace) -> None:
     """Write `statistics.npz` (all images) and `features.safetensors` (at most `features` of them, drawn by key)."""
     step = cast("Statistics", asked)
     device = arrange(step.compute)
-    pixels, _ = real_images(step.images, step.split, place, device)
+    pixels = real_images(step.images, step.split, place, device).images
     extractor = extractor_of(step.extractor, step.images, place, device)
     features = extractor.features(pixels, BATCH)
     moments = Moments.from_features(

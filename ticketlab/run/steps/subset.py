@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def perform(asked: Step, place: Workplace) -> None:
     """Write `indices.safetensors`: the sorted indices, and the sha256 of their bytes."""
     step = cast("Subset", asked)
-    labels = read_split(place.home(step.dataset), step.dataset, "train").labels
-    indices = draw(labels, step.count, step.rule, Key(step.seed).of("subset"))  # type: ignore[arg-type]
+    split = read_split(place.home(step.dataset), step.dataset, "train")
+    indices = draw(split.labelling.shown(split.labels), step.count, step.rule, Key(step.seed).of("subset"))  # type: ignore[arg-type]
     about = {"digest": indices_digest(indices), "rule": step.rule, "count": step.count}
     checkpoint.write(place.out / "indices.safetensors", {"indices": indices}, about)

@@ -42,13 +42,13 @@ def perform(asked: Step, place: Workplace) -> None:
     initial = content_digest(tensors_of(networks))
     for network in networks.values():
         device.place(network)
-    pixels, labels = training_images(step.images, place, device)
+    train = training_images(step.images, place, device)
     wearing = _wearing(step, place, networks)
     training = training_of(
         objective=step.objective,
         networks=networks,
         wearing=wearing,
-        batches=Batches(pixels, labels, step.objective.batch, Key(step.seed).of("data")),
+        batches=Batches(train.images, train.labels, step.objective.batch, Key(step.seed).of("data")),
         key=Key(step.seed).of("train"),
         images=step.images,
         place=place,

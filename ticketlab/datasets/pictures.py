@@ -1,0 +1,86 @@
+"""Pictures of any size, brought to a square: photographs by averages, label maps by the nearest pixel."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ticketlab.errors import DataError
+from ticketlab.spec.labelling import UNLABELLED
+
+MOST_PIXELS = 1 << 26
+"""The largest picture that is opened, in pixels."""
+
+MOST_BYTES = 1 << 33
+"""What the pictures of a dataset may take once they are squares."""
+
+_GRAY = {"1", "L", "LA"}
+_COLOUR = {"P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}
+
+
+def open_square(source: Path | bytes, size: int, where: str) -> tuple[torch.Tensor, bool]:
+    """A picture's centre square as uint8 (3, size, size), antialiased, and whether it is gray.
+
+    DataError, naming `where`, if it cannot be read or is too large.
+    """
+    with opened(source, ("PNG", "JPEG"), where) as picture:
+        if picture.mode not in _GRAY | _COLOUR:
+            raise DataError(f"pictures of mode {picture.mode} are not read", where=where, mend="convert it to RGB")
+        square = picture.convert("RGB").crop(_centre(picture))
+        pixels = np.array(square.resize((size, size), Image.Resampling.BILINEAR))
+        return torch.from_numpy(pixels).permute(2, 0, 1), picture.mode in _GRAY
+
+
+def open_map(source: Path | bytes, size: int, classes: int, where: str) -> tuple[torch.Tensor, tuple[int, int]]:
+    """The centre square of a label map as uint8 (size, size), and the width and height it was cut from.
+
+    A label map is a PNG with a palette, whose numbers are classes or `UNLABELLED`. DataError for anything else.
+    """
+    with opened(source, ("PNG",), where) as picture:
+        if picture.mode != "P":
+            raise DataError(f"a label map has a palette; this picture has mode {picture.mode}", where=where)
+        numbers = np.unique(np.array(picture))
+        wrong = [number for number in numbers.tolist() if number >= classes and number != UNLABELLED]
+        if wrong:
+            raise DataError(f"its colour {wrong[0]} is neither one of {classes} classes nor {UNLABELLED}", where=where)
+        square = picture.crop(_centre(picture)).resize((size, size), Image.Resampling.NEAREST)
+        return torch.from_numpy(np.array(square)), picture.size
+
+
+def size_of(source: Path | bytes, where: str) -> tuple[int, int]:
+    """The width and height that a picture says it has."""
+    with opened(source, ("PNG", "JPEG"), where) as picture:
+        return picture.size
+
+
+def refuse_many(count: int, bytes_each: int, where: str) -> None:
+    """DataError for more pictures than memory should hold, before any is opened."""
+    if count * bytes_each > MOST_BYTES:
+        raise DataError(f"{count} pictures of {bytes_each} bytes do not fit in {MOST_BYTES} bytes", where=where)
+
+
+@contextmanager
+def opened(source: Path | bytes, formats: tuple[str, ...], where: str) -> Iterator[Image.Image]:
+    """A picture of one of the formats and of a bearable size; DataError for all that goes wrong with it inside."""
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=formats) as picture:
+            width, height = picture.size
+            if width * height > MOST_PIXELS:
+                raise DataError(f"{width} x {height} pixels are more than {MOST_PIXELS}", where=where)
+            yield picture
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as problem:
+        raise DataError(f"this picture cannot be read ({problem})", where=where) from None
+
+
+def _centre(picture: Image.Image) -> tuple[int, int, int, int]:
+    """The largest square in the middle of a picture: left, upper, right, lower."""
+    width, height = picture.size
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    return left, top, left + side, top + side
