@@ -119,6 +119,6 @@ def _refuse_too_few(labels: Tensor, per_class: int, classes: int) -> None:
 def _sizes(count: int, batch: int) -> list[int]:
     """Lengths of the batches; a last image alone joins those before it, since normalisation over one is nothing."""
     sizes = [min(batch, count - start) for start in range(0, count, batch)]
-    if len(sizes) > 1 and sizes[-1] == 1:
+    if sizes[-1] == 1 < batch and len(sizes) > 1:
         sizes[-2:] = [sizes[-2] + 1]
     return sizes
