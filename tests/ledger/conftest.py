@@ -39,6 +39,7 @@ def run_facts() -> RunFacts:
         data=(Artifact("fashion-mnist", digest("data"), md5="0" * 32 + ".dir", path="data/fashion-mnist"),),
         statistics=(Artifact("train", digest("statistics")),),
         extractors=(Artifact("lab_classifier", digest("extractor")),),
+        starts=(Artifact("w.pth", digest("start"), origin="https://example.org/w.pth"),),
         steps=(StepFact("train", digest("asked"), {"checkpoint": digest("checkpoint")}),),
         metrics={"accuracy": 0.875, "loss": float("inf")},
         main_metric="accuracy",

@@ -18,14 +18,15 @@ def of_artifact(artifact: Artifact, kind: str) -> Descriptor:
     """A file or folder; `kind` says what part it plays."""
     digest = {"sha256": artifact.sha256} | ({"md5": artifact.md5} if artifact.md5 else {})
     annotations = {"kind": kind} | ({"path": artifact.path} if artifact.path else {})
+    annotations |= {"origin": artifact.origin} if artifact.origin else {}
     return {"name": artifact.name, "digest": digest, "annotations": annotations}
 
 
 def artifact(found: Mapping[str, Any]) -> Artifact:
     """The artifact that `of_artifact` described."""
     digest = found["digest"]
-    path = found.get("annotations", {}).get("path")
-    return Artifact(found["name"], digest["sha256"], digest.get("md5"), path)
+    noted = found.get("annotations", {})
+    return Artifact(found["name"], digest["sha256"], digest.get("md5"), noted.get("path"), noted.get("origin"))
 
 
 def of_code(code: Code) -> list[Descriptor]:

@@ -44,7 +44,7 @@ def difference(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[Differ
 def _fields(run: RunFacts) -> dict[Kind, dict[str, Any]]:
     machine = dict(run.machine)
     software = {name: machine.pop(name) for name in _ENVIRONMENT_OF_MACHINE if name in machine}
-    used = {"data": run.data, "statistics": run.statistics, "extractor": run.extractors}
+    used = {"data": run.data, "statistics": run.statistics, "extractor": run.extractors, "start": run.starts}
     steps = {step.name: dict(step.outputs) for step in run.steps}
     return {
         "spec": dict(_flat({**run.spec, "cell": run.cell, "arm": run.arm})),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ticketlab.plan.measuring import Measuring
+from ticketlab.plan.starting import starting
 from ticketlab.plan.steps import Control, Draw, Evaluate, Images, Step, Subset, Train
 from ticketlab.spec.drawing import Drawn, Evolving, RewindTo, StructureChoice
 from ticketlab.spec.spec import Spec
@@ -112,7 +113,7 @@ class CellPlanner:
         return tuple(rounds), mask
 
     def _draw(self, ticket: Drawn, rounds: tuple[int, int], weights: Train | None, mask: Step | None) -> Draw:
-        inputs: dict[str, Step] = {}
+        inputs: dict[str, Step] = starting(self.spec.model, self.images)
         if weights is not None:
             inputs["weights"] = weights
         if mask is not None:
@@ -150,7 +151,7 @@ class CellPlanner:
     ) -> Train:
         """A training from where the ticket's `rewind` says: initial values, an early step of the first, the last weights."""
         rewind = self.spec.ticket.rewind if isinstance(self.spec.ticket, Drawn) else "init"
-        inputs: dict[str, Step] = {}
+        inputs: dict[str, Step] = starting(self.spec.model, self.images) if initial == "init" else {}
         if self.kept < self.total:
             inputs["subset"] = self._subset()
         if mask is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ticketlab.plan.starting import starting
 from ticketlab.plan.steps import Images, Measurement, Statistics, Step, Train
 from ticketlab.spec.compute import Compute
 from ticketlab.spec.evaluate import LabClassifier
@@ -68,6 +69,7 @@ class Measuring:
             objective=objective,
             compute=self._plain_compute(),
             label="train the feature extractor",
+            inputs=starting(options.model, images),
         )
 
     def _plain_compute(self) -> Compute:

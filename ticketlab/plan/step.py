@@ -9,13 +9,11 @@ from functools import cached_property
 from importlib.metadata import version
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel
-
 from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.plan.sources import source_digest
 from ticketlab.spec.compute import Compute
 from ticketlab.spec.evaluate import Extractor
-from ticketlab.spec.section import Choice
+from ticketlab.spec.section import Choice, Section
 from ticketlab.spec.task import Measure, Scaling, Split
 
 STEP_FORMAT = 1
@@ -129,9 +127,9 @@ def _inputs_first(last: Step) -> list[Step]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Compute):
-        return {**value.model_dump(mode="json", exclude={"checkpoint_seconds", "log_every"}), **_environment(value)}
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
+        return {**value.counting(), **_environment(value)}
+    if isinstance(value, Section):
+        return value.counting()
     if isinstance(value, Images | Measurement):
         return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
     if isinstance(value, tuple):
@@ -148,7 +146,7 @@ def _environment(compute: Compute) -> dict[str, Any]:
 def _made_by(value: Any) -> Iterator[str]:
     if isinstance(value, Choice):
         yield value.made_by
-    if isinstance(value, BaseModel):
+    if isinstance(value, Section):
         for name in type(value).model_fields:
             yield from _made_by(getattr(value, name))
     elif isinstance(value, Measurement):

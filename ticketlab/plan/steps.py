@@ -13,7 +13,7 @@ from ticketlab.spec.model import ModelChoice
 from ticketlab.spec.task import Split
 from ticketlab.spec.train import Objective
 
-__all__ = ["Control", "Draw", "Evaluate", "Images", "Measurement", "Statistics", "Step", "Subset", "Train"]
+__all__ = ["Control", "Draw", "Evaluate", "Images", "Measurement", "Start", "Statistics", "Step", "Subset", "Train"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +35,33 @@ class Subset(Step):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Start(Step):
+    """Reading the file that a model starts from. Writes the tensors that are taken over, and which are not.
+
+    Those keep the initial values that every training and draw gives them by its own seed, so seeds share this step; so
+    do datasets of one shape.
+    """
+
+    performed_by: ClassVar[str] = "ticketlab.run.steps.start:perform"
+    kind: ClassVar[str] = "start"
+    model: ModelChoice
+    channels: int
+    size: int
+    classes: int
+
+    @property
+    def title(self) -> str:
+        """A few words for people."""
+        start = self.model.start
+        return f"weights to start from ({start.names if start else 'none'})"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Train(Step):
     """A training from given weights, under a given mask or one that it makes itself (`evolving`); `still`: none learn.
 
-    Inputs: `subset` (absent: all images), `mask` (absent: dense), `start` (absent: initial weights), and
-    `statistics` and `extractor` where a generative curve is asked for. Writes weights, the moving average, buffers,
+    Inputs: `subset` (absent: all images), `mask` (absent: dense), `initial` (absent: initial values alone), `start`
+    (absent: from the initial weights), and `statistics` and `extractor` where a generative curve is asked for. Writes weights, the moving average, buffers,
     and the ticket where the mask is its own.
     """
 
@@ -73,7 +95,9 @@ class Train(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class Draw(Step):
-    """Rounds `first` to `round` of drawing: scores, then the mask they keep. Inputs: `weights` (a training), `mask`.
+    """Rounds `first` to `round` of drawing: scores, then the mask they keep.
+
+    Inputs: `weights` (a training), `mask`, `initial` (what the model starts from, if it is not initial values alone).
 
     Rounds with no training between them are one step. A method that needs batches is given the `objective` and, of
     limited data, the `subset` as well.

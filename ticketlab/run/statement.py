@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 from ticketlab.ledger.facts import Artifact, Code, RunFacts, StepFact
 from ticketlab.plan.experiment import ArmAddress, Plan
@@ -56,6 +58,7 @@ def run_facts(
             for step in steps
             if step.kind == "statistics" and "extractor" in step.inputs
         ),
+        starts=tuple(_start(store.result(step).path("start.json")) for step in steps if step.kind == "start"),
         steps=tuple(
             StepFact(f"{number}. {step.title}", step.digest, store.result(step).files)
             for number, step in enumerate(steps, 1)
@@ -64,3 +67,9 @@ def run_facts(
         main_metric=next(iter(result.metrics), None),
         density=None if final.mask is None else result.density,
     )
+
+
+def _start(described: Path) -> Artifact:
+    """A file of weights trained elsewhere, as the step that read it describes it."""
+    found = json.loads(described.read_bytes())
+    return Artifact(found["file"], found["sha256"], origin=found["url"] or f"a file with the names of {found['names']}")

@@ -74,6 +74,7 @@ class ImagenetResnet(ModelChoice):
     source: ClassVar[str] = "He et al. 2016, arXiv 1512.03385; stride on the 3x3 convolution as in torchvision"
     trains: ClassVar[Task] = CLASSIFIER
     networks: ClassVar[tuple[str, ...]] = ("classifier",)
+    backbone: ClassVar[str | None] = "classifier"
 
     kind: Literal["imagenet_resnet"] = Field(default="imagenet_resnet", description="Residual network for ImageNet.")
     depth: Literal[18, 34, 50, 101, 152] = Field(

@@ -18,6 +18,7 @@ class Deeplab(ModelChoice):
     about: ClassVar[str] = "DeepLabV3+ on ResNet-50 at output stride 8"
     source: ClassVar[str] = "Chen et al. 2018, arXiv 1802.02611; He et al. 2016, arXiv 1512.03385"
     networks: ClassVar[tuple[str, ...]] = ("segmenter",)
+    backbone: ClassVar[str | None] = "segmenter.backbone"
 
     kind: Literal["deeplab"] = Field(default="deeplab", description="DeepLabV3+ segmentation network.")
     depth: Literal[50, 101] = Field(default=50, description="Layers of the residual network.")

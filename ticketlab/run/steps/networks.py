@@ -19,10 +19,18 @@ if TYPE_CHECKING:
     from ticketlab.spec.model import ModelChoice
 
 
-def initial_networks(model: ModelChoice, images: Images, seed: int, initial: str) -> dict[str, nn.Module]:
-    """The model's networks with the initial values of `seed`; `initial` tells the ticket's own from fresh ones."""
+def initial_networks(
+    model: ModelChoice, images: Images, seed: int, initial: str, given: Path | None = None
+) -> dict[str, nn.Module]:
+    """The model's networks with the initial values of `seed`; `initial` tells the ticket's own from fresh ones.
+
+    `given` is a file of tensors that take the place of initial values; what it does not hold keeps them.
+    """
     shape = ImageShape(images.channels, images.size, images.classes)
-    return build(model, shape, Key(seed).of(initial))
+    networks = build(model, shape, Key(seed).of(initial))
+    if given is not None:
+        load_networks(networks, {**tensors_of(networks), **trained_weights(given)})
+    return networks
 
 
 def load_networks(networks: Mapping[str, nn.Module], weights: Mapping[str, Tensor]) -> None:
