@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ticketlab.plan.extracting import preparing
 from ticketlab.plan.measuring import Measuring
 from ticketlab.plan.starting import starting
 from ticketlab.plan.steps import Control, Draw, Evaluate, Images, Step, Subset, Train
@@ -119,8 +120,8 @@ class CellPlanner:
         if mask is not None:
             inputs["mask"] = mask
         batches = bool(ticket.scores_need & {"inputs", "losses"})
-        if batches and self.kept < self.total:
-            inputs["subset"] = self._subset()
+        if batches:
+            inputs.update(self._seen())
         return Draw(
             seed=self.spec.seed,
             images=self.images,
@@ -152,8 +153,7 @@ class CellPlanner:
         """A training from where the ticket's `rewind` says: initial values, an early step of the first, the last weights."""
         rewind = self.spec.ticket.rewind if isinstance(self.spec.ticket, Drawn) else "init"
         inputs: dict[str, Step] = starting(self.spec.model, self.images) if initial == "init" else {}
-        if self.kept < self.total:
-            inputs["subset"] = self._subset()
+        inputs.update(self._seen())
         if mask is not None:
             inputs["mask"] = mask
         begin, keep = 0, None
@@ -198,6 +198,11 @@ class CellPlanner:
 
     def _measuring(self) -> Measuring:
         return Measuring(self.spec, self.images)
+
+    def _seen(self) -> dict[str, Step]:
+        """What there is to train on: the subset, if images are left out, and what the objective makes of them once."""
+        subset: dict[str, Step] = {"subset": self._subset()} if self.kept < self.total else {}
+        return {**subset, **preparing(self.spec.train, self.images, self.spec.compute, subset)}
 
     def _subset(self) -> Subset:
         return Subset(

@@ -13,7 +13,19 @@ from ticketlab.spec.model import ModelChoice
 from ticketlab.spec.task import Split
 from ticketlab.spec.train import Objective
 
-__all__ = ["Control", "Draw", "Evaluate", "Images", "Measurement", "Start", "Statistics", "Step", "Subset", "Train"]
+__all__ = [
+    "Control",
+    "Draw",
+    "Evaluate",
+    "Images",
+    "Measurement",
+    "Prepared",
+    "Start",
+    "Statistics",
+    "Step",
+    "Subset",
+    "Train",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +73,7 @@ class Train(Step):
     """A training from given weights, under a given mask or one that it makes itself (`evolving`); `still`: none learn.
 
     Inputs: `subset` (absent: all images), `mask` (absent: dense), `initial` (absent: initial values alone), `start`
-    (absent: from the initial weights), and `statistics` and `extractor` where a generative curve is asked for. Writes weights, the moving average, buffers,
+    (absent: from the initial weights), `prepared` and `looks_through` where the objective needs them, and `statistics` and `extractor` where a generative curve is asked for. Writes weights, the moving average, buffers,
     and the ticket where the mask is its own.
     """
 
@@ -152,6 +164,29 @@ class Statistics(Step):
     def title(self) -> str:
         """A few words for people."""
         return f"reference statistics of {self.images.dataset} ({self.split})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared(Step):
+    """What an objective makes once of the real images, by the function that its options name.
+
+    Inputs: `subset` (absent: all images), and `extractor` (a training), if it looks through one that is trained.
+    """
+
+    performed_by: ClassVar[str] = "ticketlab.run.steps.prepared:perform"
+    kind: ClassVar[str] = "prepared"
+    images: Images
+    function: str
+    extractor: Extractor | None
+    compute: Compute
+
+    @property
+    def title(self) -> str:
+        """A few words for people."""
+        return f"{self.function.rpartition(':')[2].replace('_', ' ')} of {self.images.dataset}"
+
+    def _makers(self) -> list[str]:
+        return sorted({*super()._makers(), self.function})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,11 +52,21 @@ def run_facts(
             Artifact("statistics.npz", store.result(step).files["statistics.npz"])
             for step in steps
             if step.kind == "statistics"
+        )
+        + tuple(
+            Artifact("prepared.safetensors", store.result(step).files["prepared.safetensors"])
+            for step in steps
+            if step.kind == "prepared"
         ),
         extractors=tuple(
             Artifact("extractor.safetensors", store.result(step.inputs["extractor"]).files["weights.safetensors"])
             for step in steps
             if step.kind == "statistics" and "extractor" in step.inputs
+        )
+        + tuple(
+            Artifact("looks_through.safetensors", store.result(step.inputs["extractor"]).files["weights.safetensors"])
+            for step in steps
+            if step.kind == "prepared" and "extractor" in step.inputs
         ),
         starts=tuple(_start(store.result(step).path("start.json")) for step in steps if step.kind == "start"),
         steps=tuple(

@@ -124,6 +124,12 @@ class Masked(Choice):
                     f"`{spec.model.name}` has no network `{network}`",
                     mend=", ".join(spec.model.networks),
                 )
+            if spec.train.learns is not None and network not in spec.train.learns:
+                raise Impossible(
+                    (*at, "networks", position),
+                    f"`{spec.train.name}` does not train the {network}",
+                    mend=f"networks: [{', '.join(spec.train.learns)}]",
+                )
         return self.model_copy(update={"networks": networks, "layers": self.layers or spec.model.prunable_layers})
 
 

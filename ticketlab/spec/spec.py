@@ -10,9 +10,9 @@ from ticketlab.spec.compute import Compute
 from ticketlab.spec.data import Data
 from ticketlab.spec.evaluate import Evaluate
 from ticketlab.spec.model import Model
+from ticketlab.spec.objectives import Train
 from ticketlab.spec.section import NoEffect, Section
 from ticketlab.spec.ticket import Arm, NoTicket, Ticket
-from ticketlab.spec.train import Train
 
 
 class Spec(Section):

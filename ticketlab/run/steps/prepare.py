@@ -11,6 +11,7 @@ from ticketlab.datasets.batches import prepare
 from ticketlab.datasets.pack import read_split
 from ticketlab.made import made
 from ticketlab.run.steps.images import scaling_of
+from ticketlab.run.steps.measure_samples import extractor_of
 from ticketlab.run.steps.networks import trained_weights
 from ticketlab.training.setup import BatchStream, Setup, Training, Worn
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from ticketlab.run.device import Device
     from ticketlab.run.workplace import Workplace
     from ticketlab.spec.train import Objective
+
+
+PREPARED = "prepared.safetensors"
+"""What an objective made once of the real images."""
 
 
 def training_images(images: Images, place: Workplace, device: Device) -> tuple[Tensor, Tensor]:
@@ -45,6 +50,8 @@ def training_of(
 ) -> Training:
     """The objective's training of networks on the device, dressed as `worn` says, on `batches` of `images`."""
     scaling = scaling_of(images, images.scaling, place)
+    prepared = place.input("prepared", PREPARED)
+    lens = objective.looks_through
     setup = Setup(
         objective=objective,
         networks=networks,
@@ -55,5 +62,7 @@ def training_of(
         key=key,
         precision=device.precision,
         compile=device.compiled,
+        prepared={} if prepared is None else trained_weights(prepared),
+        extractor=None if lens is None else extractor_of(lens, images, place, device, "looks_through").look,
     )
     return cast("Training", made(objective.made_by)(setup))
