@@ -34,6 +34,7 @@ from ticketlab.run.project import Project
 from ticketlab.run.start_file import torchvision_file
 from ticketlab.run.steps.networks import initial_networks, tensors_of, trained_weights
 from ticketlab.run.store import Result
+from ticketlab.run.verify import verify
 from ticketlab.spec import start as start_options
 from ticketlab.spec.catalog import KNOWN
 from ticketlab.spec.model import ImagenetResnet
@@ -149,6 +150,8 @@ def test_the_whole_run_starts_and_rewinds_to_the_file_and_the_ledger_names_it(
     for entry in Chain(project / "ledger.jsonl").entries():
         (named,) = facts(entry.statement).starts
         assert (named.name, named.sha256, named.origin) == ("w.pth", start["sha256"], "a file with the names of moco")
+    first = next(iter(Chain(project / "ledger.jsonl").entries()))
+    assert verify(first, Project(project)).finding == "IDENTICAL"
     (shown,) = [step for step in estimate(experiment).steps if step.note]
     assert (
         shown.note == f"{len(trained_weights(given))} tensors of w.pth; initial values: classifier.fc.weight, "

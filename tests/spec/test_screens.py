@@ -111,7 +111,7 @@ x.yaml:6:8: model: found the text `sngan`
         [],
         """\
 x.yaml:13:3: train.lr: no such key
-  -> it belongs to `train.optimizer.lr`, `train.critic_optimizer.lr`""",
+  -> it belongs to `train.optimizer.lr`, `train.critic_optimizer.lr`, `train.averages.lr`""",
     ),
     (
         "a key of another member",

@@ -27,6 +27,9 @@ __all__ = [
     "Train",
 ]
 
+PREPARED = "prepared.safetensors"
+"""The file in which a step leaves what an objective made once of the real images."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Subset(Step):

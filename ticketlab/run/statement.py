@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ticketlab.ledger.facts import Artifact, Code, RunFacts, StepFact
 from ticketlab.plan.experiment import ArmAddress, Plan
+from ticketlab.plan.steps import PREPARED, Step
 from ticketlab.run.project import Project
 from ticketlab.run.published import ArmResult, place_of, run_id
 from ticketlab.run.store import Store
@@ -48,26 +50,8 @@ def run_facts(
         finished=datetime.now(UTC),
         spec_file=Artifact(plan.file.name, plan.text_sha256),
         data=(Artifact(spec.data.dataset, final.train.images.digest, md5_of(project.root, "data"), "data"),),
-        statistics=tuple(
-            Artifact("statistics.npz", store.result(step).files["statistics.npz"])
-            for step in steps
-            if step.kind == "statistics"
-        )
-        + tuple(
-            Artifact("prepared.safetensors", store.result(step).files["prepared.safetensors"])
-            for step in steps
-            if step.kind == "prepared"
-        ),
-        extractors=tuple(
-            Artifact("extractor.safetensors", store.result(step.inputs["extractor"]).files["weights.safetensors"])
-            for step in steps
-            if step.kind == "statistics" and "extractor" in step.inputs
-        )
-        + tuple(
-            Artifact("looks_through.safetensors", store.result(step.inputs["extractor"]).files["weights.safetensors"])
-            for step in steps
-            if step.kind == "prepared" and "extractor" in step.inputs
-        ),
+        statistics=tuple(_files_of(steps, store, ("statistics", "statistics.npz"), ("prepared", PREPARED))),
+        extractors=tuple(_extractors_of(steps, store)),
         starts=tuple(_start(store.result(step).path("start.json")) for step in steps if step.kind == "start"),
         steps=tuple(
             StepFact(f"{number}. {step.title}", step.digest, store.result(step).files)
@@ -83,3 +67,19 @@ def _start(described: Path) -> Artifact:
     """A file of weights trained elsewhere, as the step that read it describes it."""
     found = json.loads(described.read_bytes())
     return Artifact(found["file"], found["sha256"], origin=found["url"] or f"a file with the names of {found['names']}")
+
+
+def _files_of(steps: Sequence[Step], store: Store, *wanted: tuple[str, str]) -> Iterator[Artifact]:
+    """The file of that name of every step of that kind."""
+    for kind, name in wanted:
+        for step in steps:
+            if step.kind == kind:
+                yield Artifact(name, store.result(step).files[name])
+
+
+def _extractors_of(steps: Sequence[Step], store: Store) -> Iterator[Artifact]:
+    """The trained networks that images were measured through, and those that objectives looked through."""
+    for kind, name in (("statistics", "extractor.safetensors"), ("prepared", "looks_through.safetensors")):
+        for step in steps:
+            if step.kind == kind and "extractor" in step.inputs:
+                yield Artifact(name, store.result(step.inputs["extractor"]).files["weights.safetensors"])

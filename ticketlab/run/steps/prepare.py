@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ticketlab.datasets.batches import prepare
 from ticketlab.datasets.pack import read_split
 from ticketlab.made import made
+from ticketlab.plan.steps import PREPARED
 from ticketlab.run.steps.images import scaling_of
 from ticketlab.run.steps.measure_samples import extractor_of
 from ticketlab.run.steps.networks import trained_weights
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
     from ticketlab.run.device import Device
     from ticketlab.run.workplace import Workplace
     from ticketlab.spec.train import Objective
-
-
-PREPARED = "prepared.safetensors"
-"""What an objective made once of the real images."""
 
 
 def training_images(images: Images, place: Workplace, device: Device) -> tuple[Tensor, Tensor]:
