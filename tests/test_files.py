@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ticketlab.files import canonical_json, remove_abandoned, write_atomically, write_json
+from ticketlab.files import canonical_json, is_gone, owner, remove_abandoned, write_atomically, write_json
 
 KILLED = """
 import os, signal, sys
@@ -38,12 +38,39 @@ def test_a_kill_inside_a_write_leaves_the_old_file_and_a_scratch_that_is_removed
 
 
 def test_the_scratch_of_a_live_process_and_files_of_others_stay(tmp_path: Path) -> None:
-    for name in (f".x.json.{os.getpid()}-ab12.part", ".x.json.part", "x.part", ".gitignore", ".y.999999-.parts"):
+    for name in (f".x.json.{owner()}-ab12.part", ".x.json.part", "x.part", ".gitignore", ".y.999999-.parts"):
         (tmp_path / name).write_text("mine")
     before = sorted(tmp_path.iterdir())
     remove_abandoned(tmp_path)
     remove_abandoned(tmp_path / "absent")
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_what_another_machine_writes_on_a_shared_file_system_stays(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    killed_while_writing(path)
+    (scratch,) = tmp_path.iterdir()
+    number = owner().rpartition(".")[2]
+    writer = scratch.name.removeprefix(".x.json.").rpartition("-")[0]
+    assert writer.rpartition(".")[2] != number
+    elsewhere = scratch.with_name(scratch.name.replace(owner().rpartition(".")[0], "another-host", 1))
+    scratch.rename(elsewhere)
+    remove_abandoned(tmp_path)
+    assert list(tmp_path.iterdir()) == [elsewhere], "its writer may be at work there, whatever has that number here"
+    elsewhere.rename(scratch)
+    remove_abandoned(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_a_process_of_this_machine_can_be_known_to_be_gone() -> None:
+    host, _, number = owner().rpartition(".")
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    assert is_gone(f"{host}.{process.pid}")
+    assert not is_gone(f"another-host.{process.pid}")
+    assert not is_gone(f"{host}.{number}")
+    assert not is_gone(f"{process.pid}")
+    assert not is_gone("")
 
 
 def test_an_error_while_writing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

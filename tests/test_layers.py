@@ -15,7 +15,7 @@ import ticketlab
 ROOT = Path(ticketlab.__file__).parent
 
 LEVELS = (
-    ("errors", "files", "randomness"),
+    ("cores", "errors", "files", "inert_pickle", "randomness", "tensors"),
     ("made",),
     ("spec",),
     ("models", "augment", "datasets"),

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import socket
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,7 +43,7 @@ def sync_folder(folder: Path) -> None:
 def write_atomically(path: Path, content: bytes) -> None:
     """Write, fsync, rename, fsync the folder: after a crash the file is the old one or the new one, never half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.{os.getpid()}-", suffix=_SCRATCH)
+    descriptor, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.{owner()}-", suffix=_SCRATCH)
     try:
         with os.fdopen(descriptor, "wb") as handle:
             handle.write(content)
@@ -57,11 +58,29 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Remove what atomic writes below `folder` left behind when their process was killed; that of live ones stays."""
+    """Remove what atomic writes below `folder` left behind when their process was killed.
+
+    That of live processes stays, and so does that of other machines on a shared file system, where nobody here can tell.
+    """
     for scratch in folder.rglob(f".*{_SCRATCH}"):
-        writer = re.search(rf"\.(\d+)-\w*{re.escape(_SCRATCH)}$", scratch.name)
-        if writer and not _is_alive(int(writer[1])):
+        writer = re.search(rf"\.([A-Za-z0-9-]+\.\d+)-\w*{re.escape(_SCRATCH)}$", scratch.name)
+        if writer and is_gone(writer[1]):
             scratch.unlink(missing_ok=True)
+
+
+def owner() -> str:
+    """The calling process as part of a file's name: host and number."""
+    return f"{_host()}.{os.getpid()}"
+
+
+def is_gone(named: str) -> bool:
+    """Whether a process that `owner` named was of this machine and does not run any more."""
+    host, _, number = named.rpartition(".")
+    return host == _host() and number.isdecimal() and not _is_alive(int(number))
+
+
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:63] or "-"
 
 
 def _is_alive(process: int) -> bool:

@@ -5,7 +5,7 @@ from hashlib import sha256
 
 import pytest
 
-from ticketlab.ledger.facts import Artifact, Blob, Code, RunFacts, StepFact
+from ticketlab.ledger.facts import Artifact, Blob, Code, RunFacts, StepFact, Surroundings
 
 
 def digest(text: str) -> str:
@@ -14,7 +14,16 @@ def digest(text: str) -> str:
 
 @pytest.fixture
 def run_facts() -> RunFacts:
-    """A run with every kind of fact in it."""
+    """A run with every kind of fact in it; its statistics come from the store of another machine."""
+    here = Surroundings(
+        "cpu",
+        {"torch": "2.14.1", "threads": 1},
+        {"cpu": "A Processor", "cores": 2, "python": "CPython 3.11.9"},
+        sha256(b'{"numpy":"2.1.0","torch":"2.14.1"}').hexdigest(),
+    )
+    there = Surroundings(
+        "cuda", {"torch": "2.14.1", "threads": 8}, {"cpu": "Another", "python": "CPython 3.12.0"}, digest("others")
+    )
     return RunFacts(
         run="b7e1c2",
         cell="quickstart-seed0",
@@ -40,7 +49,10 @@ def run_facts() -> RunFacts:
         statistics=(Artifact("train", digest("statistics")),),
         extractors=(Artifact("lab_classifier", digest("extractor")),),
         starts=(Artifact("w.pth", digest("start"), origin="https://example.org/w.pth"),),
-        steps=(StepFact("train", digest("asked"), {"checkpoint": digest("checkpoint")}),),
+        steps=(
+            StepFact("statistics", digest("measured"), {"statistics.npz": digest("statistics")}, there),
+            StepFact("train", digest("asked"), {"checkpoint": digest("checkpoint")}, here),
+        ),
         metrics={"accuracy": 0.875, "loss": float("inf")},
         main_metric="accuracy",
         density=0.1074,

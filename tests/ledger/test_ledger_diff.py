@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from ticketlab.errors import LedgerError
+from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.ledger.diff import Difference, difference
-from ticketlab.ledger.facts import Artifact, Code, RunFacts, StepFact, Verdict
+from ticketlab.ledger.facts import Artifact, Code, RunFacts, Verdict
 from ticketlab.ledger.statement import provenance, verification
 
 OTHER = "1" * 64
+PACKAGES = sha256_bytes(canonical_json({"numpy": "2.1.0", "torch": "2.14.1"}))
 
 
 def between(one: RunFacts, **changes: Any) -> list[Difference]:
@@ -75,8 +77,36 @@ def test_a_changed_file_is_named_by_its_part(run_facts: RunFacts) -> None:
     mask = run_facts.subjects[0]
     (found,) = between(run_facts, subjects=(replace(mask, sha256=OTHER), *run_facts.subjects[1:]))
     assert found == Difference("result", "files.mask.sha256", mask.sha256, OTHER)
-    (found,) = between(run_facts, steps=(StepFact("train", OTHER, {"checkpoint": OTHER}),))
-    assert found == Difference("result", "steps.train.checkpoint", run_facts.steps[0].outputs["checkpoint"], OTHER)
+    statistics, train = run_facts.steps
+    (found,) = between(run_facts, steps=(statistics, replace(train, identity=OTHER, outputs={"checkpoint": OTHER})))
+    assert found == Difference("result", "steps.train.checkpoint", train.outputs["checkpoint"], OTHER)
+
+
+def test_a_step_done_elsewhere_is_named_with_what_is_other_there(run_facts: RunFacts) -> None:
+    statistics, train = run_facts.steps
+    assert between(run_facts, steps=(replace(statistics, surroundings=train.surroundings), train)) == [
+        Difference("environment", "steps.statistics.device", "cuda", "cpu"),
+        Difference("environment", "steps.statistics.packages", statistics.surroundings.packages, PACKAGES),
+        Difference("environment", "steps.statistics.python", "CPython 3.12.0", "CPython 3.11.9"),
+        Difference("environment", "steps.statistics.threads", 8, 1),
+        Difference("machine", "steps.statistics.cores", None, 2),
+        Difference("machine", "steps.statistics.cpu", "Another", "A Processor"),
+    ]
+
+
+def test_what_differs_for_the_whole_run_is_said_once(run_facts: RunFacts) -> None:
+    statistics, train = run_facts.steps
+    other = {"torch": "2.14.1", "threads": 2}
+    moved = replace(train, surroundings=replace(train.surroundings, determinism=other))
+    assert between(run_facts, determinism=other, steps=(statistics, moved)) == [
+        Difference("environment", "threads", 1, 2)
+    ]
+    packages = {"numpy": "2.2.0", "torch": "2.14.1"}
+    listed = sha256_bytes(canonical_json(packages))
+    moved = replace(train, surroundings=replace(train.surroundings, packages=listed))
+    assert between(run_facts, packages=packages, steps=(statistics, moved)) == [
+        Difference("environment", "packages.numpy", "2.1.0", "2.2.0")
+    ]
 
 
 def test_fields_of_the_spec_are_named_by_their_path(run_facts: RunFacts) -> None:

@@ -146,6 +146,29 @@ def test_a_run_is_told_as_slsa_provenance_in_an_in_toto_statement(run_facts: Run
     assert len(names) == len(set(names))
 
 
+def test_each_surroundings_is_stated_once_and_each_step_points_at_its_own(run_facts: RunFacts) -> None:
+    statistics, train = run_facts.steps
+    steps = (train, statistics, *(replace(train, name=f"round {number}") for number in range(20)))
+    predicate = provenance(replace(run_facts, steps=steps))["predicate"]
+    listed = predicate["buildDefinition"]["internalParameters"]["surroundings"]
+    assert [one["device"] for one in listed] == ["cpu", "cuda"]
+    noted = [one["annotations"] for one in predicate["runDetails"]["byproducts"]]
+    assert [one["surroundings"] for one in noted if one["kind"] == "step"] == [0, 1, *[0] * 20]
+    packages = next(one for one in predicate["buildDefinition"]["resolvedDependencies"] if one["name"] == "packages")
+    assert listed[0]["packages"] == packages["digest"], "those of the training are in the statement, by that digest"
+
+
+@pytest.mark.parametrize("position", [2, -1, True, "0", None])
+def test_a_step_on_surroundings_that_are_not_listed_is_refused(run_facts: RunFacts, position: object) -> None:
+    statement = provenance(run_facts)
+    step = next(
+        one for one in statement["predicate"]["runDetails"]["byproducts"] if one["annotations"]["kind"] == "step"
+    )
+    step["annotations"]["surroundings"] = position
+    with pytest.raises(LedgerError, match="surroundings"):
+        facts(statement)
+
+
 def test_facts_come_back_from_the_ledger_as_they_went_in(run_facts: RunFacts, tmp_path: Path) -> None:
     chain = Chain(tmp_path / "ledger.jsonl")
     chain.append(provenance(run_facts))

@@ -10,11 +10,12 @@ from torch import Tensor
 from ticketlab.datasets.batches import Scaling
 from ticketlab.datasets.shape import ImageShape
 from ticketlab.errors import CorruptFile, DataError, Diverged, SpecError
-from ticketlab.metrics.extractors import FeatureExtractor, lab_classifier, quantise, random_conv, weights_sha256
+from ticketlab.metrics.extractors import FeatureExtractor, lab_classifier, quantise, random_conv
 from ticketlab.models.build import build
 from ticketlab.randomness import Key
 from ticketlab.spec.evaluate import LabClassifier, RandomConv
 from ticketlab.spec.model import Convnet, Mlp, Sngan
+from ticketlab.tensors import content_digest
 
 GREY = ImageShape(1, 28, 10)
 COLOUR = ImageShape(3, 32, 10)
@@ -54,9 +55,9 @@ def test_features_do_not_depend_on_the_batch_size(which: str) -> None:
 @pytest.mark.parametrize("which", EXTRACTORS)
 def test_measuring_leaves_weights_buffers_and_generator_alone(which: str) -> None:
     extractor, shape = EXTRACTORS[which]
-    before = weights_sha256(extractor.network.state_dict()), torch.get_rng_state()
+    before = content_digest(extractor.network.state_dict()), torch.get_rng_state()
     features = extractor.features(pixels(6, shape), 4)
-    assert weights_sha256(extractor.network.state_dict()) == before[0]
+    assert content_digest(extractor.network.state_dict()) == before[0]
     assert torch.equal(torch.get_rng_state(), before[1])
     assert np.array_equal(extractor.features(pixels(6, shape), 4), features)
 
@@ -91,7 +92,7 @@ def test_the_lab_classifier_gives_the_penultimate_layer_of_the_trained_weights()
         expected = classifier.features(SCALING(pixels(5, COLOUR)))
     np.testing.assert_allclose(extractor.features(pixels(5, COLOUR), 5), expected.numpy(), rtol=1e-6)
     assert (extractor.name, extractor.pipeline) == ("labclassifier-fashion", "uint8 3x32x32, v/255 * (2.0) + (-1.0)")
-    assert extractor.weights_sha256 == weights_sha256(classifier.state_dict())
+    assert extractor.weights_sha256 == content_digest(classifier.state_dict())
 
 
 def test_weights_of_another_model_are_refused() -> None:
@@ -117,8 +118,8 @@ def test_features_that_are_not_finite_are_refused() -> None:
 def test_the_digest_sees_every_part_of_the_weights_but_not_their_order_or_layout() -> None:
     state = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor(3)}
     same = {"b": torch.tensor(3), "a": torch.arange(6.0).reshape(2, 3).T.contiguous().T}
-    digest = weights_sha256(state)
-    assert weights_sha256(same) == digest
+    digest = content_digest(state)
+    assert content_digest(same) == digest
     others = [
         {"c": state["a"], "b": state["b"]},
         {"a": state["a"].reshape(3, 2), "b": state["b"]},
@@ -126,8 +127,8 @@ def test_the_digest_sees_every_part_of_the_weights_but_not_their_order_or_layout
         {"a": state["a"], "b": torch.tensor(4)},
         {"a": state["a"]},
     ]
-    assert len({digest, *map(weights_sha256, others)}) == 6
-    assert weights_sha256({"a": torch.zeros(2, dtype=torch.bfloat16)}) != weights_sha256({"a": torch.zeros(2)})
+    assert len({digest, *map(content_digest, others)}) == 6
+    assert content_digest({"a": torch.zeros(2, dtype=torch.bfloat16)}) != content_digest({"a": torch.zeros(2)})
 
 
 def test_every_8_bit_value_survives_the_way_to_the_unit_interval_and_back() -> None:

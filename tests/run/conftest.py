@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -84,3 +85,47 @@ def executor(lab: Path) -> Callable[..., Executor]:
         return Executor(lambda dataset: lab.parent, Store(lab), listener, lambda: False)
 
     return make
+
+
+SPECKS = """\
+name: small
+data: {dataset: specks}
+model: {kind: mlp, hidden: [4]}
+ticket: {method: magnitude, schedule: {rounds: 1, rate: 0.5}}
+arms: [ticket]
+train: {objective: cross_entropy, steps: 4, batch: 16}
+compute: {device: cpu, log_every: 1}
+"""
+
+
+@pytest.fixture
+def specks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project outside git and DVC with 64 + 32 images of noise, 8 x 8, in two classes, and specs/small.yaml; no MLflow."""
+    import torch
+
+    from ticketlab.datasets.pack import Split, write_pack
+
+    root = tmp_path / "project"
+    noise = torch.Generator().manual_seed(0)
+
+    def split(count: int) -> Split:
+        images = torch.randint(0, 256, (count, 1, 8, 8), dtype=torch.uint8, generator=noise)
+        return Split(images, torch.arange(count) % 2)
+
+    splits = {"train": split(64), "test": split(32)}
+    write_pack(root, "specks", splits, class_names=("a", "b"), licence="CC0-1.0", source="noise")  # type: ignore[arg-type]
+    (root / ".ticketlab").mkdir()
+    (root / "specs").mkdir()
+    (root / "specs" / "small.yaml").write_text(SPECKS)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    return root
+
+
+@pytest.fixture
+def on_one_core() -> Iterator[Callable[[], None]]:
+    """From its call on this process may use one core, as on a smaller machine."""
+    if not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("a process can be given fewer cores only where it has several")
+    every = os.sched_getaffinity(0)
+    yield lambda: os.sched_setaffinity(0, {min(every)})
+    os.sched_setaffinity(0, every)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from ticketlab.errors import CorruptFile, LedgerError
-from ticketlab.files import sha256_bytes, write_sealed
+from ticketlab.files import owner, sha256_bytes, write_sealed
 from ticketlab.ledger.chain import Chain
 from ticketlab.plan.steps import Step
 from ticketlab.run import clean as clean_module
@@ -26,6 +26,7 @@ from ticketlab.run.project import Project
 from ticketlab.run.store import Store
 from ticketlab.tracking.outbox import Journal, Outbox, TrackedRun
 from ticketlab.tracking.process import this_process
+from ticketlab.tracking.rows import line_of
 
 DAY = 86_400.0
 Made = Callable[..., Step]
@@ -63,7 +64,7 @@ def finished(store: Store, counting: Made) -> Callable[[int], Step]:
             out.mkdir()
             (out / "a.bin").write_bytes(b"%d" % number * 10_000)
             store.journal(step).parent.mkdir(parents=True, exist_ok=True)
-            store.journal(step).write_text('{"t": 1, "step": 1, "metrics": {"loss": 0.5}}\n')
+            store.journal(step).write_bytes(line_of({"t": 1, "step": 1, "metrics": {"loss": 0.5}}))
             store.finish(step, out)
         return step
 
@@ -281,7 +282,7 @@ def test_a_kill_in_the_middle_leaves_no_half_step_and_the_next_call_sweeps(
 
 def test_what_another_living_process_is_removing_is_left_to_it(finished: Any, store: Store, project: Project) -> None:
     folder = store.folder(finished(1))
-    folder.rename(folder.with_name(f"{folder.name}.removed-{os.getppid()}"))
+    folder.rename(folder.with_name(f"{folder.name}.removed-{owner().rpartition('.')[0]}.{os.getppid()}"))
     assert "remains" not in [one.what for one in clean(project, 0).gone]
     assert list(store.root.rglob("*.removed-*"))
 

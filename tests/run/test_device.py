@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import nn
 
+from ticketlab.cores import available_cores
 from ticketlab.errors import EnvironmentProblem
-from ticketlab.run.device import arrange, available_cores
+from ticketlab.run.device import arrange
 from ticketlab.spec.compute import Compute
 
 

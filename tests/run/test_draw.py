@@ -11,7 +11,8 @@ import torch
 from pydantic import Field
 
 from ticketlab.datasets.synthetic import PREFIX, stand_in
-from ticketlab.plan.steps import Draw, Images
+from ticketlab.errors import DataError
+from ticketlab.plan.steps import Draw, Images, Subset
 from ticketlab.run.execute import Executor
 from ticketlab.run.steps.networks import initial_networks
 from ticketlab.run.store import Store
@@ -19,7 +20,8 @@ from ticketlab.spec.catalog import KNOWN
 from ticketlab.spec.compute import Compute
 from ticketlab.spec.drawing import Probe, Probed, Schedule
 from ticketlab.spec.model import Mlp, Sngan
-from ticketlab.spec.train import Adam, CrossEntropy, Hinge
+from ticketlab.spec.optimizer import Adam
+from ticketlab.spec.train import CrossEntropy, Hinge
 from ticketlab.tickets.file import read
 
 NOISE = PREFIX + "fashion-mnist"
@@ -129,3 +131,22 @@ def test_the_objective_is_part_of_the_digest_of_a_draw_that_needs_it(snip: Snip)
     fields = {name: value for name, value in vars(step).items() if name != "digest"}
     other = Draw(**{**fields, "objective": CrossEntropy(steps=1, batch=16)})
     assert step.digest != other.digest
+
+
+def test_a_class_of_which_too_few_images_are_kept_is_said(snip: Snip, tmp_path: Path) -> None:
+    """The first images of a file need not be balanced: 40 of these have 4 of each class, and 3 of each are too few for 4."""
+    step = classifier(snip.model_copy(update={"probe": Probe(per_class=4, batch=4)}))
+
+    def limited(count: int) -> Draw:
+        subset = Subset(dataset=NOISE, dataset_digest=DIGEST, count=count, rule="first", seed=3)
+        fields = {name: value for name, value in vars(step).items() if name != "digest"}
+        return Draw(**{**fields, "inputs": {"subset": subset}})
+
+    store = tmp_path / "store"
+    stand_in(KNOWN["fashion-mnist"], store)
+    executor = Executor(lambda dataset: store, Store(store), lambda event: None, lambda: False)
+    for count in (40, 39):
+        executor.ensure(limited(count).inputs["subset"], "ticket")
+    assert executor.ensure(limited(40), "ticket").files
+    with pytest.raises(DataError, match="the probe set has 4 images of each class, and of class 9 only 3 are kept"):
+        executor.ensure(limited(39), "ticket")

@@ -32,7 +32,7 @@ from ticketlab.run.execute import Executor
 from ticketlab.run.experiment import Experiment
 from ticketlab.run.project import Project
 from ticketlab.run.start_file import torchvision_file
-from ticketlab.run.steps.networks import initial_networks, tensors_of, trained_weights
+from ticketlab.run.steps.networks import initial_networks, trained_weights
 from ticketlab.run.store import Result
 from ticketlab.run.verify import verify
 from ticketlab.spec import start as start_options
@@ -41,6 +41,7 @@ from ticketlab.spec.model import ImagenetResnet
 from ticketlab.spec.start import RELEASED, TorchvisionWeights
 from ticketlab.tickets.file import read as read_ticket
 from ticketlab.training.checkpoint import content_digest
+from ticketlab.training.setup import tensors_of
 
 PAGE = """\
 name: started

@@ -40,3 +40,10 @@ def test_another_arithmetic_alone_may_give_other_bits(found: list[tuple[Kind, st
 )
 def test_anything_else_may_not(found: list[tuple[Kind, str]]) -> None:
     assert not _elsewhere(differences(*found))
+
+
+@pytest.mark.parametrize("path", ["steps.1. train, dense.threads", "steps.2. draw, round 1.cpu"])
+def test_a_step_of_another_arithmetic_may_give_other_bits(path: str) -> None:
+    assert _elsewhere(differences(("environment", path)))
+    assert not _elsewhere(differences(("spec", path)))
+    assert not _elsewhere(differences(("environment", path), ("spec", "train.steps")))

@@ -132,6 +132,7 @@ def test_what_can_change_no_result_is_a_short_list() -> None:
         "model.start.file",
         "evaluate.extractor.model.start.file",
         "train.extractor.model.start.file",
+        "ticket.search.extractor.model.start.file",
     }
 
 
@@ -157,13 +158,19 @@ def test_a_whole_number_where_a_fraction_may_stand_is_the_same_experiment() -> N
     assert identity(one) == identity(two)
 
 
+def test_a_name_alone_is_the_same_experiment_as_the_mapping_it_stands_for() -> None:
+    short = spec(ticket={**DRAWN, "scope": "erk", "structure": "channels"}, model="sngan")
+    long = spec(ticket={**DRAWN, "scope": {"kind": "erk"}, "structure": {"kind": "channels"}})
+    assert identity(short) == identity(long)
+
+
 @pytest.mark.parametrize(
     ("page", "expected"),
     [
-        (spec(), "3948f300b4950e81423abd1c3a37131df3d452552371db61494c711ce23efd01"),
+        (spec(), "c6cf1fec9c946c01da1696f4200afd1bed0b1184d89907d761f7a187c4a2a367"),
         (
             spec(seed=7, ticket=DRAWN, model={"kind": "mlp"}, train={"objective": "cross_entropy", "steps": 9}),
-            "f7974c6bc3d5e4b0fc3e36d67447e0f2b10ae1dc592279b8f29ea2c7315cb52e",
+            "2290d01c7edffe77d0b24964ffea5b1d988c097e7c2f212e2d1828c8d2458a5b",
         ),
     ],
 )

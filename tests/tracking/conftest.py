@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from ticketlab.tracking.outbox import Journal, Outbox, TrackedRun
+from ticketlab.tracking.rows import line_of
 from ticketlab.tracking.store import QUIET, client_of, store_of
 
 
@@ -59,10 +59,10 @@ def write_rows(project: Path) -> Callable[..., Journal]:
     def write(name: str, steps: range, prefix: str = "", clock: int = 1_700_000_000_000) -> Journal:
         path = project / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as handle:
+        with path.open("ab") as handle:
             for step in steps:
                 metrics = {"loss": 1 / (1 + step), "accuracy": step / 1000}
-                handle.write(json.dumps({"t": clock + 1000 * step, "step": step, "metrics": metrics}) + "\n")
+                handle.write(line_of({"t": clock + 1000 * step, "step": step, "metrics": metrics}))
         return Journal(name, prefix)
 
     return write

@@ -2,19 +2,21 @@ from __future__ import annotations
 
 import json
 import math
+import tempfile
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ticketlab.tracking.journal import MAX_BATCH, Mark, Row, batches
 from ticketlab.tracking.outbox import Journal
+from ticketlab.tracking.rows import checked
 
 JOURNAL = Journal("rows.jsonl")
 
 
 def line(step: int, t: int = 1000, **metrics: float | None) -> str:
-    return json.dumps({"t": t, "step": step, "metrics": metrics}) + "\n"
+    return checked(json.dumps({"t": t, "step": step, "metrics": metrics}).encode()).decode()
 
 
 def read(path: Path, mark: Mark, journal: Journal = JOURNAL) -> tuple[list[Row], Mark]:
@@ -59,10 +61,31 @@ def test_lines_that_are_no_rows_are_counted_and_skipped(tmp_path: Path) -> None:
     wrong = ['{"t": 1, "st{"t": 2}', "7", '{"t": 1.5, "step": 0, "metrics": {}}', '{"t": 1, "step": 0}', "\xff"]
     wrong += ['{"t": 1, "step": 0, "metrics": {"loss": "low"}}', '{"t": 1, "step": 0, "metrics": {"a=b": 1}}']
     wrong += ['{"t": -1, "step": 0, "metrics": {}}', '{"t": 1, "step": true, "metrics": {}}']
-    path.write_bytes(("\n".join(wrong) + "\n" + line(5, loss=1.0)).encode("latin-1"))
+    sealed = b"".join(checked(text.encode("latin-1")) for text in wrong)
+    bare = "".join(f"{text}\n" for text in wrong).encode("latin-1")
+    path.write_bytes(line(4, loss=2.0).encode() + sealed + bare + line(5, loss=1.0).encode())
     rows, mark = read(path, Mark())
-    assert rows == [Row("loss", 1.0, 1000, 5)]
-    assert mark.unreadable == len(wrong)
+    assert rows == [Row("loss", 2.0, 1000, 4), Row("loss", 1.0, 1000, 5)]
+    assert (mark.unreadable, mark.spoilt, mark.lines) == (2 * len(wrong), 2, 2 * len(wrong) + 2)
+
+
+@settings(max_examples=200, deadline=None)
+@given(position=st.integers(0, 10**6), flip=st.integers(1, 255))
+def test_no_flipped_byte_is_delivered_and_each_is_located(position: int, flip: int) -> None:
+    content = b"".join(line(step, loss=1 / (step + 1), accuracy=step / 7).encode() for step in range(6))
+    position %= len(content)
+    flipped = bytearray(content)
+    flipped[position] ^= flip
+    number = content[:position].count(b"\n") + 1
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.jsonl"
+        path.write_bytes(content)
+        sound = set(read(path, Mark())[0])
+        path.write_bytes(bytes(flipped))
+        rows, mark = read(path, Mark())
+    assert set(rows) < sound
+    torn = flipped[-1:] != b"\n"
+    assert mark.spoilt == number or (torn and number == 6)
 
 
 def test_the_rows_a_resumed_run_repeats_are_not_given_again(tmp_path: Path) -> None:
@@ -91,8 +114,6 @@ def test_a_journal_cut_back_to_a_checkpoint_gives_only_what_is_new(tmp_path: Pat
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=120), st.integers(1, 5))
 def test_batches_lose_nothing_and_any_mark_goes_on_where_it_stood(widths: list[int], passes: int) -> None:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.jsonl"
         path.write_text("".join(line(i, **{f"m{j}": float(i) for j in range(width)}) for i, width in enumerate(widths)))

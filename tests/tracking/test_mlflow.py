@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import shutil
 import sqlite3
 import subprocess
@@ -18,6 +17,7 @@ from ticketlab.tracking.messenger import MAX_VALUE, shortened
 from ticketlab.tracking.mlflow import deliver
 from ticketlab.tracking.outbox import Journal, Outbox, TrackedRun
 from ticketlab.tracking.process import this_process
+from ticketlab.tracking.rows import checked, line_of
 from ticketlab.tracking.store import client_of, store_of
 
 Make = Callable[..., TrackedRun]
@@ -93,14 +93,27 @@ def test_a_torn_line_is_delivered_when_it_is_whole(
     project: Path, outbox: Outbox, a_run: Make, write_rows: Write
 ) -> None:
     outbox.put(a_run(journals=(write_rows("rows.jsonl", range(3)),)))
-    torn = json.dumps({"t": 5, "step": 3, "metrics": {"loss": 0.25}})
-    with (project / "rows.jsonl").open("a") as handle:
+    torn = line_of({"t": 5, "step": 3, "metrics": {"loss": 0.25}})
+    with (project / "rows.jsonl").open("ab") as handle:
         handle.write(torn[:20])
         handle.flush()
         assert deliver(outbox, project).delivered == 6
-        handle.write(torn[20:] + "\n")
+        handle.write(torn[20:])
     assert deliver(outbox, project).delivered == 1
     assert ("loss", 3, 0.25, 5) in rows(project)
+
+
+def test_a_flipped_byte_in_a_journal_is_located_and_its_row_not_delivered(
+    project: Path, outbox: Outbox, a_run: Make, write_rows: Write
+) -> None:
+    outbox.put(a_run(journals=(write_rows("rows.jsonl", range(5)),)))
+    lines = (project / "rows.jsonl").read_bytes().splitlines(keepends=True)
+    assert lines[2].count(b"0.3333333333333333") == 1
+    lines[2] = lines[2].replace(b"0.3333333333333333", b"0.2333333333333333")
+    (project / "rows.jsonl").write_bytes(b"".join(lines))
+    deliver(outbox, project)
+    assert {row[1] for row in rows(project)} == {0, 1, 3, 4}
+    assert the_run(project).data.tags["ticketlab.unreadable_rows"] == "1, from line 3 of rows.jsonl on"
 
 
 def test_rounds_are_nested_under_cells_and_cells_under_the_sweep(
@@ -118,10 +131,10 @@ def test_rounds_are_nested_under_cells_and_cells_under_the_sweep(
 
 def test_values_that_are_not_finite_become_a_tag(project: Path, outbox: Outbox, a_run: Make) -> None:
     lines = [
-        '{"t": 1, "step": 0, "metrics": {"loss": NaN, "fid": 2.5}}',
-        '{"t": 2, "step": 1, "metrics": {"loss": Infinity}}',
+        b'{"t": 1, "step": 0, "metrics": {"loss": NaN, "fid": 2.5}}',
+        b'{"t": 2, "step": 1, "metrics": {"loss": Infinity}}',
     ]
-    (project / "rows.jsonl").write_text("".join(line + "\n" for line in lines))
+    (project / "rows.jsonl").write_bytes(b"".join(map(checked, lines)))
     outbox.put(a_run(journals=(Journal("rows.jsonl", "train/"),)))
     deliver(outbox, project)
     assert rows(project) == [("train/fid", 0, 2.5, 1)]

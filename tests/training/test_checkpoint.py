@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ticketlab.errors import CorruptFile
-from ticketlab.training.checkpoint import all_finite, content_digest, encode, read, write
+from ticketlab.tensors import content_digest
+from ticketlab.training.checkpoint import all_finite, encode, read, write
 
 TENSORS = {
     "network.weight": torch.arange(12, dtype=torch.float32).reshape(3, 4) / 7,

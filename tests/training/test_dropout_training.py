@@ -14,7 +14,7 @@ from torch import nn
 from ticketlab.datasets.batches import Batches, Scaling
 from ticketlab.models.dropout import KeyedDropout
 from ticketlab.randomness import Key
-from ticketlab.training.checkpoint import content_digest
+from ticketlab.tensors import content_digest
 from ticketlab.training.classification import cross_entropy
 from ticketlab.training.setup import Setup, Training
 
@@ -55,7 +55,7 @@ def classifier(bench: Callable[..., Any]) -> Callable[..., Any]:
                 Setup(
                     objective=made.objective,
                     networks=networks,
-                    worn=plain.worn(networks),
+                    wearing=plain.wearing(networks),
                     batches=Batches(images, labels, 3, Key(3).of("data")),
                     scale=Scaling.of("symmetric", (0.5,), (0.5,)),
                     augmenters=[],

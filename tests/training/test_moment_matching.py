@@ -27,8 +27,9 @@ from ticketlab.spec.compute import Compute
 from ticketlab.spec.evaluate import RandomConv
 from ticketlab.spec.model import Sngan
 from ticketlab.spec.moment_matching import MomentMatching
-from ticketlab.spec.train import Adam, Cosine
-from ticketlab.tickets.worn import Bare
+from ticketlab.spec.optimizer import Adam
+from ticketlab.spec.rate_schedule import Cosine
+from ticketlab.tickets.worn import Wearing
 from ticketlab.training.checkpoint import content_digest
 from ticketlab.training.loop import Course, follow
 from ticketlab.training.moment_matching import (
@@ -38,7 +39,7 @@ from ticketlab.training.moment_matching import (
     moment_matching,
     real_moments,
 )
-from ticketlab.training.setup import Look, Setup
+from ticketlab.training.setup import Look, Setup, tensors_of
 
 EXTRACTOR = random_conv(RandomConv(width=4), ImageShape(1, 32, 10))
 FAST = MomentMatching(
@@ -58,7 +59,7 @@ def training(options: MomentMatching = FAST, look: Look = EXTRACTOR.look, **netw
     setup = Setup(
         objective=options,
         networks=found,
-        worn={name: Bare(network) for name, network in found.items()},
+        wearing=Wearing(found),
         batches=Batches(real, torch.zeros(40, dtype=torch.int64), options.batch, Key(3).of("data")),
         scale=lambda images: images,
         augmenters=(),
@@ -125,6 +126,9 @@ class Pixels(nn.Module):
         source = torch.Generator().manual_seed(4)
         self.images = nn.Parameter(torch.rand((6, 1, 2, 2), generator=source, dtype=torch.float64))
 
+    def entering(self, count: int, key: Key) -> tuple[Tensor, ...]:
+        return (torch.zeros(count, 2),)
+
     def forward(self, noise: Tensor) -> Tensor:
         return self.images[: len(noise)]
 
@@ -163,12 +167,12 @@ def test_before_any_update_the_loss_goes_along_its_own_differences() -> None:
 
 def test_a_training_brings_the_moments_nearer_and_moves_nothing_but_the_generator() -> None:
     made = training()
-    before = {name: value.clone() for name, value in made.weights().items()}
+    before = {name: value.clone() for name, value in tensors_of(made.trained()).items()}
     rows = [made.step(step) for step in range(FAST.steps)]
     assert rows[-1]["difference_mean"] < 0.1 * rows[0]["difference_mean"]
-    changed = {name for name, value in made.weights().items() if not torch.equal(value, before[name])}
+    changed = {name for name, value in tensors_of(made.trained()).items() if not torch.equal(value, before[name])}
     assert {name.partition(".")[0] for name in changed} == {"generator"}
-    assert any(name.startswith("critic.") for name in made.weights())
+    assert any(name.startswith("critic.") for name in tensors_of(made.trained()))
     assert all(parameter.grad is None for parameter in EXTRACTOR.network.parameters())
     assert made.evaluated() is made.generator
 
@@ -180,7 +184,7 @@ def test_a_training_that_was_stopped_ends_with_the_same_bits(tmp_path: Path) -> 
         made = training(options)
         looks = iter(range(until or 99))
         course = Course(0, 5, Compute(threads=1, log_every=1), tmp_path / folder)
-        follow(made, course, lambda step, row: None, lambda: next(looks, None) is None)
+        follow(made, Wearing(made.trained()), course, lambda step, row: None, lambda: next(looks, None) is None)
         return made
 
     straight = go_on("straight")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import ticketlab
+from ticketlab.cores import available_cores
 from ticketlab.files import canonical_json, sha256_bytes, sha256_file, write_atomically
 from ticketlab.ledger.facts import Blob, Code
 from ticketlab.ledger.git import Repository
@@ -75,7 +76,7 @@ def machine(device: str = "cpu") -> Facts:
         "kernel": platform.release(),
         "architecture": platform.machine(),
         "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": available_cores(),
         "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         **_arithmetic_unit(device),

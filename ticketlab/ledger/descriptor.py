@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ticketlab.files import canonical_json, sha256_bytes
-from ticketlab.ledger.facts import Artifact, Blob, Code, StepFact
+from ticketlab.ledger.facts import Artifact, Blob, Code, StepFact, Surroundings
 
 Descriptor = dict[str, Any]
 
@@ -58,16 +58,41 @@ def of_values(name: str, values: Mapping[str, Any], **more: Any) -> Descriptor:
     return {"name": name, "digest": {"sha256": sha256_bytes(canonical_json(values))}, "annotations": annotations}
 
 
-def of_step(step: StepFact) -> Descriptor:
-    """A step of the run, by the digest of the list of what it made."""
-    described = of_values(step.name, step.outputs, identity=step.identity)
-    return described | {"annotations": described["annotations"] | {"kind": "step"}}
+def of_surroundings(surroundings: Surroundings) -> dict[str, Any]:
+    """What a step ran on; the packages by digest alone, as in the descriptor of that name."""
+    return {
+        "device": surroundings.device,
+        "determinism": dict(surroundings.determinism),
+        "machine": dict(surroundings.machine),
+        "packages": {"sha256": surroundings.packages},
+    }
 
 
-def step(found: Mapping[str, Any]) -> StepFact:
-    """The step that `of_step` described."""
+def surroundings(found: Mapping[str, Any]) -> Surroundings:
+    """The surroundings that `of_surroundings` described."""
+    return Surroundings(found["device"], found["determinism"], found["machine"], found["packages"]["sha256"])
+
+
+def of_steps(steps: Sequence[StepFact]) -> tuple[list[dict[str, Any]], list[Descriptor]]:
+    """All distinct surroundings, each once, and the steps, each with the position of its own in that list."""
+    distinct: list[dict[str, Any]] = []
+    described = []
+    for step in steps:
+        around = of_surroundings(step.surroundings)
+        if around not in distinct:
+            distinct.append(around)
+        one = of_values(step.name, step.outputs, identity=step.identity, surroundings=distinct.index(around))
+        described.append(one | {"annotations": one["annotations"] | {"kind": "step"}})
+    return distinct, described
+
+
+def step(found: Mapping[str, Any], distinct: Sequence[Mapping[str, Any]]) -> StepFact:
+    """One of the steps that `of_steps` described; ValueError for a position that is not in the list."""
     noted = found["annotations"]
-    return StepFact(found["name"], noted["identity"], dict(noted["values"]))
+    position = noted["surroundings"]
+    if type(position) is not int or not 0 <= position < len(distinct):
+        raise ValueError(f"surroundings {position!r} of {len(distinct)}")
+    return StepFact(found["name"], noted["identity"], dict(noted["values"]), surroundings(distinct[position]))
 
 
 def spelt(value: float) -> float | str:

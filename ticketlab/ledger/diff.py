@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
 
-from ticketlab.files import canonical_json
-from ticketlab.ledger.facts import Artifact, RunFacts
+from ticketlab.files import canonical_json, sha256_bytes
+from ticketlab.ledger.facts import Artifact, RunFacts, StepFact, Surroundings
 from ticketlab.ledger.statement import facts
 
 Kind = Literal["spec", "code", "data", "environment", "machine", "result"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+STEPS = "steps."
+"""What the path of a difference between the surroundings of two steps begins with."""
 
 _ENVIRONMENT_OF_MACHINE = ("python", "cuda", "cudnn")
 """What is software among the facts of a machine."""
@@ -29,10 +32,25 @@ class Difference:
 def difference(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[Difference]:
     """What differs between two provenance statements, in the order spec, code, data, environment, machine, result.
 
-    Run ids, times and the bytes of the spec file (its comments, say) are no differences. LedgerError if either
+    Run ids, times and the bytes of the spec file (its comments, say) are no differences. Where a step was done on
+    another machine than in the other run, `steps.<name>.` stands before what differs beyond what does for the run as a
+    whole. LedgerError if either
     statement is not the provenance of a run.
     """
-    ours, theirs = _fields(facts(left)), _fields(facts(right))
+    ours, theirs = facts(left), facts(right)
+    whole = _between(_fields(ours), _fields(theirs))
+    packages = Difference("environment", "packages", _listed(ours.packages), _listed(theirs.packages))
+    known = {(one.path, repr(one.left), repr(one.right)) for one in (*whole, packages)}
+    fresh = [
+        replace(one, path=f"{STEPS}{step.name}.{one.path}")
+        for step, same in _pairs(ours, theirs)
+        for one in _between(_around(step.surroundings), _around(same.surroundings))
+        if (one.path, repr(one.left), repr(one.right)) not in known
+    ]
+    return sorted([*whole, *fresh], key=lambda one: KINDS.index(one.kind))
+
+
+def _between(ours: Mapping[Kind, Mapping[str, Any]], theirs: Mapping[Kind, Mapping[str, Any]]) -> list[Difference]:
     return [
         Difference(kind, path, ours[kind].get(path), theirs[kind].get(path))
         for kind in ours
@@ -41,9 +59,31 @@ def difference(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[Differ
     ]
 
 
+def _pairs(ours: RunFacts, theirs: RunFacts) -> Iterator[tuple[StepFact, StepFact]]:
+    """The steps that both runs have, by name."""
+    others = {step.name: step for step in theirs.steps}
+    return ((step, others[step.name]) for step in ours.steps if step.name in others)
+
+
+def _around(surroundings: Surroundings) -> dict[Kind, dict[str, Any]]:
+    machine, software = _parted(surroundings.machine)
+    switches = {"device": surroundings.device, "packages": surroundings.packages, **surroundings.determinism}
+    return {"environment": dict(_flat({**switches, **software})), "machine": dict(_flat(machine))}
+
+
+def _listed(packages: Mapping[str, str]) -> str:
+    """The digest by which the surroundings of a step know a list of packages."""
+    return sha256_bytes(canonical_json(packages))
+
+
+def _parted(machine: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The hardware and the software among the facts of a machine."""
+    software = {name: machine[name] for name in _ENVIRONMENT_OF_MACHINE if name in machine}
+    return {name: value for name, value in machine.items() if name not in software}, software
+
+
 def _fields(run: RunFacts) -> dict[Kind, dict[str, Any]]:
-    machine = dict(run.machine)
-    software = {name: machine.pop(name) for name in _ENVIRONMENT_OF_MACHINE if name in machine}
+    machine, software = _parted(run.machine)
     used = {"data": run.data, "statistics": run.statistics, "extractor": run.extractors, "start": run.starts}
     steps = {step.name: dict(step.outputs) for step in run.steps}
     return {

@@ -72,18 +72,39 @@ class Code:
 
 
 @dataclass(frozen=True)
+class Surroundings:
+    """What a step ran on. `packages` is the sha256 of the canonical JSON of all installed packages and their versions."""
+
+    device: str
+    determinism: Mapping[str, Any]
+    machine: Mapping[str, Any]
+    packages: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.device, str) or not isinstance(self.packages, str):
+            raise TypeError(f"text was expected, not {self.device!r} and {self.packages!r}")
+        if not isinstance(self.determinism, Mapping) or not isinstance(self.machine, Mapping):
+            raise TypeError(f"mappings were expected, not {self.determinism!r} and {self.machine!r}")
+
+
+@dataclass(frozen=True)
 class StepFact:
-    """One step of a run: the digest that identifies what was asked of it, and the sha256 of each file it made."""
+    """One step of a run: the digest that identifies what was asked of it, the sha256 of each file it made, and on what.
+
+    Steps of one run may have been done on several machines: those in the store are not done again.
+    """
 
     name: str
     identity: str
     outputs: Mapping[str, str]
+    surroundings: Surroundings
 
 
 @dataclass(frozen=True)
 class RunFacts:
     """Everything one ledger statement says of one finished run. All mappings hold plain JSON values.
 
+    `device`, `determinism`, `machine` and `packages` are those of the training that the run is about.
     `density` is the share of prunable weights kept, in (0, 1], None for the dense network; times know their zone.
     """
 

@@ -28,6 +28,7 @@ def provenance(facts: RunFacts) -> Statement:
 
     Source: in-toto attestation framework v1, slsa.dev/spec/v1.0/provenance.
     """
+    surroundings, steps = descriptor.of_steps(facts.steps)
     spec_file = {"specFile": descriptor.of_artifact(facts.spec_file, "spec")} if facts.spec_file else {}
     definition = {
         "buildType": BUILD_TYPE,
@@ -37,6 +38,7 @@ def provenance(facts: RunFacts) -> Statement:
             "precision": facts.precision,
             "determinism": dict(facts.determinism),
             "machine": dict(facts.machine),
+            "surroundings": surroundings,
         },
         "resolvedDependencies": _dependencies(facts),
     }
@@ -47,7 +49,7 @@ def provenance(facts: RunFacts) -> Statement:
             "startedOn": _spelt(facts.started),
             "finishedOn": _spelt(facts.finished),
         },
-        "byproducts": _byproducts(facts),
+        "byproducts": _byproducts(facts, steps),
     }
     return _statement(facts.subjects, PROVENANCE, {"buildDefinition": definition, "runDetails": details})
 
@@ -77,7 +79,11 @@ def facts(statement: Mapping[str, Any]) -> RunFacts:
             extractors=_of_kind(dependencies, "extractor"),
             starts=_of_kind(dependencies, "start"),
             packages=found["packages"]["values"],
-            steps=tuple(descriptor.step(one) for one in byproducts if one["annotations"]["kind"] == "step"),
+            steps=tuple(
+                descriptor.step(one, internal["surroundings"])
+                for one in byproducts
+                if one["annotations"]["kind"] == "step"
+            ),
             metrics={name: descriptor.number(value) for name, value in found["metrics"]["values"].items()},
             main_metric=found["metrics"]["main"],
             density=found["metrics"]["density"],
@@ -150,11 +156,11 @@ def _dependencies(facts: RunFacts) -> list[descriptor.Descriptor]:
     return [*descriptor.of_code(facts.code), *files, descriptor.of_values("packages", facts.packages)]
 
 
-def _byproducts(facts: RunFacts) -> list[descriptor.Descriptor]:
+def _byproducts(facts: RunFacts, steps: list[descriptor.Descriptor]) -> list[descriptor.Descriptor]:
     spelt = {name: descriptor.spelt(value) for name, value in facts.metrics.items()}
     metrics = descriptor.of_values("metrics", spelt, main=facts.main_metric, density=facts.density)
     files = (descriptor.of_artifact(one, "byproduct") for one in facts.byproducts)
-    return [metrics, *(descriptor.of_step(one) for one in facts.steps), *files]
+    return [metrics, *steps, *files]
 
 
 def _of_kind(found: list[dict[str, Any]], kind: str) -> tuple[Artifact, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,10 +17,10 @@ from torch import Tensor, nn
 from ticketlab.datasets.batches import Scaling
 from ticketlab.datasets.shape import ImageShape
 from ticketlab.errors import CorruptFile, DataError, Diverged, SpecError
-from ticketlab.files import canonical_json
 from ticketlab.metrics.evaluation_mode import evaluation_mode
 from ticketlab.models.build import build
 from ticketlab.randomness import Key
+from ticketlab.tensors import content_digest
 
 if TYPE_CHECKING:
     from ticketlab.spec.evaluate import LabClassifier, RandomConv
@@ -74,7 +73,7 @@ def random_conv(options: RandomConv, shape: ImageShape) -> FeatureExtractor:
     """Three strided convolutions of random weights, mean-pooled: 4 x width features, the same on every machine."""
     network = RandomConvolutions(shape.channels, options.width, Key(options.seed).of("extractor", "random_conv"))
     pipeline = f"uint8 {shape.channels}x{shape.size}x{shape.size}, v/127.5-1"
-    digest = weights_sha256(network.state_dict())
+    digest = content_digest(network.state_dict())
     return FeatureExtractor(f"randconv-s{options.seed}", 4 * options.width, pipeline, digest, network.eval())
 
 
@@ -105,7 +104,7 @@ def lab_classifier(
         dim = network(probe).shape[1]
     gain, offset = (" ".join(map(repr, values)) for values in (scaling.gain, scaling.offset))
     pipeline = f"uint8 {shape.channels}x{shape.size}x{shape.size}, v/255 * ({gain}) + ({offset})"
-    digest = weights_sha256(classifier.state_dict())
+    digest = content_digest(classifier.state_dict())
     return FeatureExtractor(f"labclassifier-{dataset}", dim, pipeline, digest, network)
 
 
@@ -144,16 +143,6 @@ class PenultimateLayer(nn.Module):
         """Features (n, d) of uint8 `images`."""
         features = cast("Callable[[Tensor], Tensor]", self.classifier.features)
         return features(self.scaling(images))
-
-
-def weights_sha256(state: Mapping[str, Tensor]) -> str:
-    """One digest of names, types, shapes and bytes, independent of order, device and memory layout."""
-    digest = hashlib.sha256()
-    for name in sorted(state):
-        tensor = state[name].detach().cpu().contiguous()
-        digest.update(canonical_json([name, str(tensor.dtype), list(tensor.shape)]))
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _he_uniform(shape: tuple[int, int, int, int], key: Key) -> Tensor:

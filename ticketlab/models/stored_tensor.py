@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from ticketlab.inert_pickle import RefusedError
+
 _MOST_DIMENSIONS = 16
 _LONGEST_NAME = 1000
 _MOST_ATTRIBUTES = 100_000
@@ -25,10 +27,6 @@ TYPES = {
     "torch BoolStorage": torch.bool,
 }
 """Types of number by the name of their storage in a pickle."""
-
-
-class RefusedError(Exception):
-    """An instruction outside the few that are carried out, or values that cannot be those of a tensor."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """State dicts out of files that torch wrote: zip archives, the layout before version 1.6, TorchScript archives.
 
-Nothing in the file is carried out (ticketlab/models/inert_pickle.py), and memory stays within the file's own size:
+Nothing in the file is carried out (ticketlab/inert_pickle.py), and memory stays within the file's own size:
 what is read of an archive must be stored, not compressed, and only storages that the state dict names are read.
 """
 
@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from ticketlab.errors import DataError
-from ticketlab.models.inert_pickle import read_values
-from ticketlab.models.stored_tensor import RefusedError, Storage, StoredModule, StoredTensor
+from ticketlab.inert_pickle import RefusedError
+from ticketlab.models.stored_tensor import Storage, StoredModule, StoredTensor
+from ticketlab.models.weights_pickle import read_values
 
 _MOST_PICKLE = 64 * 2**20
 _CHUNK = 2**20

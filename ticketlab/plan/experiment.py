@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ticketlab.datasets.manifest import read_manifest
+from ticketlab.cores import available_cores
+from ticketlab.datasets.manifest import Manifest, read_manifest
 from ticketlab.datasets.subset import count_of
 from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.plan.cell import ArmPlan, CellPlanner
@@ -91,12 +92,27 @@ def plan_cell(cell: Cell, home: Callable[[str], Path]) -> CellPlan:
     assert spec.data.scaling is not None, "the spec was not resolved"
     images = Images(
         dataset=spec.data.dataset,
-        digest=sha256_bytes(canonical_json(manifest.sha256)),
+        digest=_digest(manifest),
         channels=manifest.channels,
         classes=len(manifest.classes),
         size=spec.data.size,
         fit=spec.data.fit,
         scaling=spec.data.scaling,
     )
-    planner = CellPlanner(spec, images, total, count_of(spec.data.ratio, spec.data.count, total))
+    planner = CellPlanner(_counted(spec), images, total, count_of(spec.data.ratio, spec.data.count, total))
     return CellPlan(cell.name, dict(cell.labels), spec, planner.arms())
+
+
+def _digest(manifest: Manifest) -> str:
+    """sha256 over all of a dataset that reaches a network: the splits, and the moments by which pixels are scaled."""
+    moments = {"mean": list(manifest.mean), "std": list(manifest.std)}
+    return sha256_bytes(canonical_json({"sha256": manifest.sha256, **moments}))
+
+
+def _counted(spec: Spec) -> Spec:
+    """The spec with a number of threads, those of this machine where it asks for all: whoever does the work, uses as many.
+
+    What was asked stays as it is, so a run has one identity on every machine.
+    """
+    threads = spec.compute.threads or available_cores()
+    return spec.model_copy(update={"compute": spec.compute.model_copy(update={"threads": threads})})

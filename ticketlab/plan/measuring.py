@@ -25,7 +25,6 @@ class Measuring:
             made_by=task.measured_by,
             metrics=evaluate.metrics,
             samples=evaluate.samples if task.through_features else 0,
-            neighbours=evaluate.neighbours if task.through_features else 0,
             split=evaluate.split,
             extractor=evaluate.extractor if task.through_features else None,
         )
@@ -41,7 +40,7 @@ class Measuring:
             images=self.images,
             split=measurement.split,
             extractor=measurement.extractor,
-            features=measurement.samples if {"kernel", "prdc"} & set(measurement.metrics) else 0,
+            features=measurement.samples if any(one.sees_real_features for one in measurement.metrics) else 0,
             compute=compute,
             inputs=extractor,
         )

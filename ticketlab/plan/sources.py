@@ -7,9 +7,13 @@ import importlib.util
 import sys
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 from ticketlab.files import canonical_json, sha256_bytes
+
+ARITHMETIC = frozenset(("numpy", "torch", "torchvision"))
+"""Packages that do sums: another release may round another way."""
 
 
 def source_digest(modules: tuple[str, ...]) -> str:
@@ -22,6 +26,13 @@ def source_digest(modules: tuple[str, ...]) -> str:
     for name, meaning in meanings.items():
         _first_seen.setdefault(name, meaning)
     return sha256_bytes(canonical_json(meanings))
+
+
+@cache
+def releases(modules: tuple[str, ...]) -> dict[str, str]:
+    """The releases of those of ARITHMETIC that the modules, or any they import, import; none of them is imported here."""
+    found = {package for name in closure(modules) for package in _packages(_source(name))}
+    return {package: version(package) for package in sorted(found)}
 
 
 _first_seen: dict[str, str] = {}
@@ -102,6 +113,18 @@ def _imports(source: _Source) -> tuple[str, ...]:
             found.add(module)
             found.update(f"{module}.{alias.name}" for alias in node.names)
     return tuple(sorted(module for module in found if _counts(module, package)))
+
+
+@cache
+def _packages(source: _Source) -> frozenset[str]:
+    """Those of ARITHMETIC that a module imports, in a function too."""
+    found: set[str] = set()
+    for node in _running_nodes(_tree(source)):
+        if isinstance(node, ast.Import):
+            found.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add((node.module or "").partition(".")[0])
+    return ARITHMETIC & found
 
 
 def _absolute(node: ast.ImportFrom, source: _Source) -> str:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from importlib.metadata import version
 from typing import Any, ClassVar, Literal
 
 from ticketlab.files import canonical_json, sha256_bytes
-from ticketlab.plan.sources import source_digest
+from ticketlab.plan.sources import releases, source_digest
 from ticketlab.spec.compute import Compute
 from ticketlab.spec.evaluate import Extractor
+from ticketlab.spec.metric import MetricChoice
 from ticketlab.spec.section import Choice, Section
-from ticketlab.spec.task import Measure, Scaling, Split
+from ticketlab.spec.task import Scaling, Split
 
 STEP_FORMAT = 1
 """Version of what steps write; raised when the layout of a step's outputs changes."""
@@ -35,15 +34,14 @@ class Images:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What is measured on a trained network: metric names, samples, k of the neighbour metrics, real split, extractor.
+    """What is measured on a trained network: metrics, number of samples, real split, extractor.
 
     `made_by` names the function that makes the measurer; samples are 0 and the extractor None where none are used.
     """
 
     made_by: str
-    metrics: tuple[Measure, ...]
+    metrics: tuple[MetricChoice, ...]
     samples: int
-    neighbours: int
     split: Split
     extractor: Extractor | None
 
@@ -79,7 +77,7 @@ class Step:
 
     @cached_property
     def digest(self) -> str:
-        """sha256 of kind, asked values, inputs' digests and source."""
+        """sha256 of kind, asked values, inputs' digests, source, and the releases of the packages that do its sums."""
         for step in _inputs_first(self):
             if step is not self:
                 # Computed and kept from the first step on, so that a long chain is never a deep recursion.
@@ -96,6 +94,7 @@ class Step:
                     "asks": self.asks(),
                     "inputs": {role: step.digest for role, step in self.inputs.items()},
                     "source": source_digest(self.sources()),
+                    "releases": releases(self.sources()),
                 }
             )
         )
@@ -127,7 +126,8 @@ def _inputs_first(last: Step) -> list[Step]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Compute):
-        return {**value.counting(), **_environment(value)}
+        # Counted where the run was planned, so that a digest says the same on every machine.
+        assert value.threads is not None, "the threads were not counted when the step was planned"
     if isinstance(value, Section):
         return value.counting()
     if isinstance(value, Images | Measurement):
@@ -135,12 +135,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(part) for part in value]
     return value
-
-
-def _environment(compute: Compute) -> dict[str, Any]:
-    """What the last bits depend on beside the spec and is known without torch: its release, and the threads meant."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"threads": compute.threads or cores, "torch": version("torch")}
 
 
 def _made_by(value: Any) -> Iterator[str]:
@@ -151,6 +145,7 @@ def _made_by(value: Any) -> Iterator[str]:
             yield from _made_by(getattr(value, name))
     elif isinstance(value, Measurement):
         yield value.made_by
+        yield from _made_by(value.metrics)
         yield from _made_by(value.extractor)
     elif isinstance(value, tuple):
         for part in value:

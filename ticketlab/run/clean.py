@@ -16,14 +16,13 @@ from typing import Literal
 from filelock import FileLock, Timeout
 
 from ticketlab.errors import EnvironmentProblem
-from ticketlab.files import remove_abandoned
+from ticketlab.files import is_gone, owner, remove_abandoned
 from ticketlab.run.claims import claims, undisturbed
 from ticketlab.run.kept import published, recorded
 from ticketlab.run.project import Project
 from ticketlab.run.store import RECORD, REMOVED, set_aside
 from ticketlab.tracking.cursor import Cursors, waiting_journals
 from ticketlab.tracking.outbox import Outbox
-from ticketlab.tracking.process import process_with
 from ticketlab.tracking.store import store_of
 
 What = Literal["step", "unfinished", "curves", "lock", "scratch", "remains"]
@@ -185,8 +184,8 @@ def _holdings(lab: Path) -> Iterator[Holding]:
 
 def _is_left(path: Path) -> bool:
     """Whether a kill left this in the middle of a removal."""
-    process = path.name.partition(REMOVED)[2]
-    return process.isdecimal() and (int(process) == os.getpid() or process_with(int(process)) is None)
+    remover = path.name.partition(REMOVED)[2]
+    return remover == owner() or is_gone(remover)
 
 
 def _what(paths: Iterable[Path]) -> What:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from ticketlab.cores import available_cores
 from ticketlab.errors import EnvironmentProblem
 from ticketlab.models.subsample import subsample_first
 
@@ -69,13 +70,6 @@ def arrange(compute: Compute) -> Device:
     torch.backends.cudnn.allow_tf32 = False
     torch.set_flush_denormal(True)
     return Device(torch.device(_chosen(compute.device)), compute)
-
-
-def available_cores() -> int:
-    """CPU cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _chosen(asked: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
+from ticketlab.run.journal import spoilt
 from ticketlab.run.project import Project
 
 MATCHING = {"2.11": "0.26", "2.12": "0.27", "2.13": "0.28", "2.14": "0.29"}
@@ -30,6 +31,7 @@ def examine(project: Project) -> Iterator[Finding]:
     yield from _versions()
     yield from _devices()
     yield from _folders(project)
+    yield from _curves(project)
     yield _mlflow(project)
     yield _dvc(project)
 
@@ -62,7 +64,7 @@ def _versions() -> Iterator[Finding]:
 def _devices() -> Iterator[Finding]:
     import torch
 
-    from ticketlab.run.device import available_cores
+    from ticketlab.cores import available_cores
 
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     yield Finding(True, f"devices: cpu{''.join(f', {name}' for name in names)}")
@@ -79,6 +81,17 @@ def _folders(project: Project) -> Iterator[Finding]:
     yield Finding(gigabytes > 1, f"{gigabytes:.0f} GiB free", "make room: checkpoints and statistics are kept")
     writable = os.access(project.root, os.W_OK)
     yield Finding(writable, f"project folder is {'' if writable else 'not '}writable", "work in a folder of your own")
+
+
+def _curves(project: Project) -> Iterator[Finding]:
+    for path in sorted((project.lab / "journals").glob("*.jsonl")):
+        lines = spoilt(path)
+        if lines:
+            where = path.relative_to(project.root)
+            what = f"{where}: {len(lines)} of its lines are not what was written, the first is line {lines[0]}"
+            yield Finding(
+                False, what, "results are not touched; `ticketlab run --fresh` of its spec draws the curve anew"
+            )
 
 
 def _mlflow(project: Project) -> Finding:

@@ -85,8 +85,10 @@ class Executor:
             self.listener(Progress(number, metrics))
 
         inputs = {role: self.store.result(needed).folder for role, needed in step.inputs.items()}
+        place = Workplace(self.home, inputs, work, out, log, self.stopping, journal.resume, journal.sync)
         try:
-            made(step.performed_by)(step, Workplace(self.home, inputs, work, out, log, self.stopping))
+            made(step.performed_by)(step, place)
+            journal.cut()
         except TicketlabError:
             raise
         except Exception as failure:

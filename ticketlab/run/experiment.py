@@ -93,13 +93,13 @@ def run(
 ) -> Outcome:
     """Do what is not done, publish and record it; an arm that fails does not stop the others.
 
-    `fresh` forgets the results of this experiment's steps first, shared ones too; `engage` says who performs them. Raises `Interrupted` when asked to
+    `fresh` forgets the results of this experiment's steps first, shared ones too, as soon as no other run rests on one
+    of them; `engage` says who performs them. Raises `Interrupted` when asked to
     stop, `DataError` when the dataset is neither there nor to be had from DVC, and `EnvironmentProblem` when the
     project cannot be written.
     """
-    with held(experiment.plan, experiment.store, listener, stopping):
-        if fresh:
-            forget(experiment)
+    afresh = (lambda: forget(experiment)) if fresh else None
+    with held(experiment.plan, experiment.store, listener, stopping, afresh):
         fetch_data(experiment, listener)
         tell_stand_ins(experiment, listener)
         return _run(experiment, listener, engage(experiment, listener, stopping))

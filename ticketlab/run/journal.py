@@ -1,52 +1,105 @@
-"""The rows of a training's curves, appended one by one; a row survives a kill and is never written twice."""
+"""The rows of a step's curves, appended one by one; each (metric, step) once and in order, whatever is killed when."""
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ticketlab.files import sync_folder
+from ticketlab.tracking.rows import line_of, row_of
+
+Metrics = dict[str, float | None]
+
+
+class _Line(NamedTuple):
+    """A line of the file by the byte it begins at; one that is not what was written has no row."""
+
+    start: int
+    row: dict[str, Any] | None
 
 
 class Journal:
-    """An append-only file of rows {"t": unix milliseconds, "step": n, "metrics": {name: value}}.
+    """An append-only file of rows {"t": unix milliseconds, "step": n, "metrics": {name: value}}, each with a checksum.
 
-    A resumed training repeats some steps; their rows are there already, with equal values, and keep the time they were
-    first seen. A torn last line, left by a kill inside a write, is cut off when the journal is opened.
+    An attempt that was killed leaves rows beyond the checkpoint that the next attempt goes on from. Randomness is
+    keyed, so they come again with equal values: such a row stays as it is, with the time it was first seen. The first
+    that is another one (rows are further apart, say) takes the place of all that the earlier attempt left. A torn last
+    line, left by a kill inside a write, is cut off when the journal is opened.
     """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._seen = {(row["step"], name) for row in _repaired_rows(path) for name in row["metrics"]}
         is_new = not path.exists()
         self._handle = path.open("ab", buffering=0)
+        self._handle.truncate(path.read_bytes().rfind(b"\n") + 1)
+        self._left = deque(_whole_lines(path))
+        self._latest: dict[str, int] = {}
+        self._is_resumed = False
+        self._unsynced = False
         if is_new:
             sync_folder(path.parent)
 
+    def resume(self, step: int) -> None:
+        """An attempt goes on after `step`: the rows up to there are settled, later ones will come again.
+
+        An attempt that does not say so goes on where its first row is.
+        """
+        self._is_resumed = True
+        settled = [number for number, (_, row) in enumerate(self._left, 1) if row is not None and row["step"] <= step]
+        for _ in range(settled[-1] if settled else 0):
+            row = self._left.popleft().row
+            if row is not None:
+                self._latest.update(dict.fromkeys(row["metrics"], row["step"]))
+
     def __call__(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Add a row; values already there for this step are left out."""
-        fresh = {name: float(value) for name, value in metrics.items() if (step, name) not in self._seen}
+        """Add a row; values of metrics that have come as far as this step are left out."""
+        if not self._is_resumed:
+            self.resume(step - 1)
+        fresh = {name: _spelled(value) for name, value in metrics.items() if step > self._latest.get(name, step - 1)}
         if not fresh:
             return
-        row = {"t": time.time_ns() // 1_000_000, "step": step, "metrics": {k: _spelled(v) for k, v in fresh.items()}}
-        self._append(json.dumps(row).encode() + b"\n")
-        self._seen.update((step, name) for name in fresh)
+        if not self._comes_again(step, fresh):
+            self.cut()
+            self._append(line_of({"t": time.time_ns() // 1_000_000, "step": step, "metrics": fresh}))
+        self._latest.update(dict.fromkeys(fresh, step))
+
+    def _comes_again(self, step: int, metrics: Metrics) -> bool:
+        """Whether the next row of the earlier attempt is this one; then it is settled."""
+        row = self._left[0].row if self._left else None
+        if row is None or (row["step"], row["metrics"]) != (step, metrics):
+            return False
+        self._left.popleft()
+        return True
+
+    def cut(self) -> None:
+        """Remove what an earlier attempt left and did not come again."""
+        if self._left:
+            self._handle.truncate(self._left[0].start)
+            self._left.clear()
+            self._unsynced = True
 
     def _append(self, line: bytes) -> None:
         """Write a line whole, or raise `OSError` with the file as it was."""
-        before, written = self._handle.tell(), 0
+        before, written = self._handle.seek(0, os.SEEK_END), 0
         try:
             while written < len(line):
                 written += self._handle.write(line[written:])
         except OSError:
             self._handle.truncate(before)
             raise
+        self._unsynced = True
+
+    def sync(self) -> None:
+        """From here on the rows there are would survive a power cut; to be called before a checkpoint counts on them."""
+        if self._unsynced:
+            os.fsync(self._handle.fileno())
+            self._unsynced = False
 
     def close(self) -> None:
         """No more rows from here; those there are would survive a power cut."""
@@ -55,38 +108,32 @@ class Journal:
 
 
 def rows(path: Path) -> list[dict[str, float]]:
-    """The whole rows of a journal in order, each {"step": n, name: value, ...}; none if there is no file."""
-    if not path.exists():
-        return []
-    whole = path.read_bytes().rpartition(b"\n")[0]
+    """The whole rows of a journal in order, each {"step": n, name: value, ...}; none if there is no file.
+
+    A line that a failing disk has spoilt is passed over, curves being no result; `spoilt` says which.
+    """
     return [
         {"step": row["step"], **{k: math.nan if v is None else float(v) for k, v in row["metrics"].items()}}
-        for row in _readable(whole)
+        for _, row in (_whole_lines(path) if path.exists() else ())
+        if row is not None
     ]
 
 
-def _repaired_rows(path: Path) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) != len(content):
-        with path.open("r+b") as handle:
-            handle.truncate(len(whole))
-    return list(_readable(whole))
+def spoilt(path: Path) -> list[int]:
+    """The numbers, from 1, of the whole lines of a journal that are not what was written."""
+    return [number for number, line in enumerate(_whole_lines(path), 1) if line.row is None]
 
 
-def _readable(content: bytes) -> Iterator[dict[str, Any]]:
-    """The lines that are rows; one that a failing disk has spoilt is passed over, curves being no result."""
-    for line in content.splitlines():
-        try:
-            row = json.loads(line)
-            if isinstance(row["step"], int) and isinstance(row["metrics"], dict):
-                yield row
-        except (ValueError, LookupError, TypeError):
-            continue
+def _whole_lines(path: Path) -> list[_Line]:
+    lines, start = [], 0
+    with path.open("rb") as handle:
+        for line in handle:
+            if line.endswith(b"\n"):
+                lines.append(_Line(start, row_of(line)))
+            start += len(line)
+    return lines
 
 
 def _spelled(value: float) -> float | None:
     """JSON has no name for what is not a number; null says that there was a value."""
-    return value if math.isfinite(value) else None
+    return float(value) if math.isfinite(value) else None

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ticketlab.files import remove_abandoned, sha256_file, sync_folder, write_atomically, write_json
+from ticketlab.files import owner, remove_abandoned, sha256_file, sync_folder, write_atomically, write_json
 from ticketlab.metrics import names
 from ticketlab.plan.experiment import ArmAddress, Plan
 from ticketlab.report.curves import curves_png
@@ -142,7 +142,7 @@ def _place(source: Path, target: Path) -> None:
     ):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = target.with_name(f".{target.name}.{os.getpid()}-.part")
+    scratch = target.with_name(f".{target.name}.{owner()}-.part")
     shutil.copyfile(source, scratch)
     with scratch.open("rb") as handle:
         os.fsync(handle.fileno())

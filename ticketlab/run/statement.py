@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from ticketlab.ledger.facts import Artifact, Code, RunFacts, StepFact
+from ticketlab.files import canonical_json, sha256_bytes
+from ticketlab.ledger.facts import Artifact, Code, RunFacts, StepFact, Surroundings
 from ticketlab.plan.experiment import ArmAddress, Plan
 from ticketlab.plan.steps import PREPARED, Step
 from ticketlab.run.project import Project
@@ -25,7 +27,7 @@ def run_facts(
     project: Project,
     store: Store,
 ) -> RunFacts:
-    """Everything one ledger statement says of a finished arm; machine and packages are those its training ran on."""
+    """Everything one ledger statement says of a finished arm; machine and packages are those of its training, and each step has its own."""
     spec = address.cell.spec
     made_on = store.result(address.plan.final.train).surroundings
     folder = project.runs / plan.name
@@ -54,8 +56,8 @@ def run_facts(
         extractors=tuple(_extractors_of(steps, store)),
         starts=tuple(_start(store.result(step).path("start.json")) for step in steps if step.kind == "start"),
         steps=tuple(
-            StepFact(f"{number}. {step.title}", step.digest, store.result(step).files)
-            for number, step in enumerate(steps, 1)
+            StepFact(f"{number}. {step.title}", step.digest, found.files, _surroundings(found.surroundings))
+            for number, (step, found) in enumerate(zip(steps, map(store.result, steps), strict=True), 1)
         ),
         metrics=dict(result.metrics),
         main_metric=next(iter(result.metrics), None),
@@ -83,3 +85,9 @@ def _extractors_of(steps: Sequence[Step], store: Store) -> Iterator[Artifact]:
         for step in steps:
             if step.kind == kind and "extractor" in step.inputs:
                 yield Artifact(name, store.result(step.inputs["extractor"]).files["weights.safetensors"])
+
+
+def _surroundings(noted: Mapping[str, Any]) -> Surroundings:
+    """What a step ran on, as the store noted it when the step was done: on this machine or another."""
+    packages = sha256_bytes(canonical_json(noted["packages"]))
+    return Surroundings(noted["device"], noted["determinism"], noted["machine"], packages)

@@ -15,13 +15,13 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ticketlab.errors import CorruptFile
-from ticketlab.files import canonical_json, read_sealed, sha256_file, sync_folder, write_sealed
+from ticketlab.files import canonical_json, owner, read_sealed, sha256_file, sync_folder, write_sealed
 from ticketlab.plan.steps import Step
 
 RECORD = "step.json"
 
 REMOVED = ".removed-"
-"""What stands between the name of a folder that is being removed and the number of the process that removes it."""
+"""What stands between the name of a folder that is being removed and the process that removes it."""
 
 PATIENCE = 1.0
 """Seconds between two looks at whether another process is done with a step."""
@@ -158,7 +158,7 @@ class Store:
 
 def set_aside(folder: Path) -> Path:
     """Rename a folder that is to be removed, and return its new place: half of it must not look like a finished step."""
-    doomed = folder.with_name(f"{folder.name}{REMOVED}{os.getpid()}")
+    doomed = folder.with_name(f"{folder.name}{REMOVED}{owner()}")
     if doomed.exists():
         shutil.rmtree(doomed)
     folder.replace(doomed)

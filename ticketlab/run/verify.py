@@ -14,7 +14,7 @@ from typing import Literal
 from ticketlab.files import canonical_json, sha256_bytes, sha256_file
 from ticketlab.ledger import capture
 from ticketlab.ledger.chain import Chain
-from ticketlab.ledger.diff import Difference, difference
+from ticketlab.ledger.diff import STEPS, Difference, difference
 from ticketlab.ledger.entry import Entry
 from ticketlab.ledger.facts import RunFacts, StepFact, Verdict
 from ticketlab.ledger.statement import facts, provenance, verification
@@ -182,7 +182,14 @@ def _elsewhere(causes: Sequence[Difference]) -> bool:
         and not (one.kind == "code" and same_sources)
         and one.kind in ("spec", "code", "data")
     ]
-    return not counting and any(one.path in ARITHMETIC for one in causes)
+    return not counting and any(_of_arithmetic(one) for one in causes)
+
+
+def _of_arithmetic(cause: Difference) -> bool:
+    """Whether the machine did sums otherwise: for the run as a whole, or for a step taken from another's store."""
+    if cause.kind in ("environment", "machine") and cause.path.startswith(STEPS):
+        return cause.path.rpartition(".")[2] in ARITHMETIC
+    return cause.path in ARITHMETIC
 
 
 def _compared_steps(recorded: RunFacts, fresh: RunFacts, elsewhere: bool) -> Iterator[Compared]:

@@ -9,7 +9,11 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Workplace:
-    """A step's surroundings. `folder` survives a kill; `out` becomes the finished step; `home(dataset)` has data/."""
+    """A step's surroundings. `folder` survives a kill; `out` becomes the finished step; `home(dataset)` has data/.
+
+    A performer that goes on from where an earlier attempt was killed calls `going_on` with the step up to which rows
+    are settled, and `settle` before it writes down how far it has come: rows are durable before anything counts on them.
+    """
 
     home: Callable[[str], Path]
     inputs: Mapping[str, Path]
@@ -17,6 +21,8 @@ class Workplace:
     out: Path
     log: Callable[[int, Mapping[str, float]], None]
     stopping: Callable[[], bool]
+    going_on: Callable[[int], None] = lambda step: None
+    settle: Callable[[], None] = lambda: None
 
     def input(self, role: str, name: str) -> Path | None:
         """A file of an input step, or None where the plan gave the step no such input."""

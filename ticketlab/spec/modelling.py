@@ -9,7 +9,7 @@ from pydantic import Field
 from ticketlab.spec.initial import Initial
 from ticketlab.spec.section import Choice
 from ticketlab.spec.start import Start
-from ticketlab.spec.task import Task
+from ticketlab.spec.task import CLASSIFIER, Task
 
 if TYPE_CHECKING:
     from ticketlab.spec.positions import Path
@@ -45,3 +45,10 @@ class ModelChoice(Choice):
         if self.start is None:
             return self
         return self.model_copy(update={"start": self.start.settled_for(self, (*at, "start"))})
+
+
+class ClassifierChoice(ModelChoice):
+    """A kind of classifier: one network, from images to one logit for each class."""
+
+    trains: ClassVar[Task] = CLASSIFIER
+    networks: ClassVar[tuple[str, ...]] = ("classifier",)

@@ -8,8 +8,9 @@ from pydantic import Field
 
 from ticketlab.spec.evaluate import Extractor, ExtractorChoice
 from ticketlab.spec.impossible import Impossible
+from ticketlab.spec.optimizer import Adam, Optimizer
 from ticketlab.spec.task import GAN, Task
-from ticketlab.spec.train import Adam, Objective, Optimizer
+from ticketlab.spec.train import Objective
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,7 +78,8 @@ class MomentMatching(Objective):
                 "samples made to match an extractor's features cannot be measured by the same features",
                 mend="another kind, model or seed here or in `evaluate.extractor`",
             )
-        return super().settled(spec, at).model_copy(update={"extractor": extractor})
+        optimizer = self.optimizer.settled(spec, (*at, "optimizer"))
+        return super().settled(spec, at).model_copy(update={"extractor": extractor, "optimizer": optimizer})
 
     def _tiny(self) -> dict[str, Any]:
         return {**super()._tiny(), "extractor": self.extractor.tiny()}

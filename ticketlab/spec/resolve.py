@@ -5,8 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from ticketlab.spec.drawing import Probed
 from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.language import place_at
+from ticketlab.spec.metric import usual
 from ticketlab.spec.ticket import NoTicket
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from ticketlab.spec.data import Data
     from ticketlab.spec.evaluate import Evaluate
     from ticketlab.spec.model import ModelChoice
+    from ticketlab.spec.section import Choice
     from ticketlab.spec.spec import Spec
     from ticketlab.spec.task import Task
 
@@ -33,7 +36,30 @@ def resolve(spec: Spec, dataset: DatasetFacts) -> Spec:
     update: dict[str, Any] = {"data": _data(spec.data, model, dataset)}
     for section in ("model", "train", "ticket"):
         update[section] = getattr(spec, section).settled(spec, (section,))
+    _refuse_too_few_to_probe(update["ticket"], spec.data, dataset)
     return spec.model_copy(update={**update, "evaluate": _evaluate(spec), "arms": _arms(spec)})
+
+
+def _refuse_too_few_to_probe(ticket: Choice, data: Data, dataset: DatasetFacts) -> None:
+    """Fewer images than the probe set has cannot hold enough of every class, however they are chosen."""
+    if not isinstance(ticket, Probed) or not ticket.scores_need & {"inputs", "losses"}:
+        return
+    kept, asked = _kept(data, dataset), ticket.probe.per_class
+    if kept < asked * dataset.classes:
+        raise Impossible(
+            ("ticket", "probe", "per_class"),
+            f"{asked} images of each of {dataset.classes} classes are asked of {kept} images",
+            mend=f"per_class: {kept // dataset.classes}"
+            if kept >= dataset.classes
+            else f"keep at least {dataset.classes} images",
+        )
+
+
+def _kept(data: Data, dataset: DatasetFacts) -> int:
+    """How many training images are kept."""
+    if data.count is not None:
+        return data.count
+    return dataset.train if data.ratio is None else int(Fraction(str(data.ratio)) * dataset.train)
 
 
 def _names_of_task(path: tuple[str, ...], task: Task) -> str:
@@ -64,7 +90,7 @@ def _data(data: Data, model: ModelChoice, dataset: DatasetFacts) -> Data:
             f"{data.count} images asked of {dataset.train}",
             mend=f"at most {dataset.train} for {dataset.name}",
         )
-    if data.ratio is not None and int(Fraction(str(data.ratio)) * dataset.train) < 1:
+    if _kept(data, dataset) < 1:
         raise Impossible(("data", "ratio"), f"{data.ratio} of {dataset.train} images is none", mend="a larger ratio")
     size = data.size or dataset.size
     if model.sizes is not None and size not in model.sizes:
@@ -85,20 +111,14 @@ def _data(data: Data, model: ModelChoice, dataset: DatasetFacts) -> Data:
 
 def _evaluate(spec: Spec) -> Evaluate:
     evaluate, task = spec.evaluate, spec.model.trains
-    metrics = evaluate.metrics or task.usual
-    for position, metric in enumerate(metrics):
-        if metric not in task.metrics:
-            raise Impossible(
-                ("evaluate", "metrics", position),
-                f"`{metric}` cannot be measured on a {task.name}",
-                mend=f"for a {task.name}: {', '.join(task.metrics)}",
-            )
-    if "prdc" in metrics and evaluate.samples <= evaluate.neighbours:
-        raise Impossible(
-            ("evaluate", "samples"),
-            f"{evaluate.neighbours} neighbours need more than {evaluate.samples} samples",
-            mend="more samples",
-        )
+    metrics = tuple(
+        metric.settled(spec, ("evaluate", "metrics", position))
+        for position, metric in enumerate(evaluate.metrics or usual(task))
+    )
+    names = [metric.name for metric in metrics]
+    for position, name in enumerate(names):
+        if name in names[:position]:
+            raise Impossible(("evaluate", "metrics", position), f"`{name}` is asked for twice", mend="remove one")
     if evaluate.every is not None and evaluate.every > spec.train.steps:
         raise Impossible(
             ("evaluate", "every"),

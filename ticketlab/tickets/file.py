@@ -9,7 +9,6 @@ sha256 of all that.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -25,6 +24,7 @@ from torch import Tensor
 
 from ticketlab.errors import CorruptFile
 from ticketlab.files import canonical_json, sha256_bytes, write_atomically
+from ticketlab.tensors import content_digest
 from ticketlab.tickets.facts import TicketFacts
 from ticketlab.tickets.mask import Mask, packed_bits
 
@@ -67,7 +67,7 @@ def _header(mask: Mask, about: TicketFacts, buffers: Mapping[str, Tensor]) -> st
         "density": f"{mask.kept}/{mask.size}",
         "mask_sha256": mask.digest(),
         "buffers": sorted(buffers),
-        "buffers_sha256": _digest(buffers),
+        "buffers_sha256": content_digest(buffers),
     }
     return canonical_json(said | {"seal": sha256_bytes(canonical_json(said))}).decode()
 
@@ -108,13 +108,3 @@ def _unpacked(name: str, packed: Tensor, shape: list[int]) -> Tensor:
     if bits[size:].any():
         raise ValueError(f"{name}: bits beyond the last weight")
     return torch.from_numpy(bits[:size].astype(np.bool_)).reshape(shape)
-
-
-def _digest(buffers: Mapping[str, Tensor]) -> str:
-    """Canonical sha256 of names, types, shapes and bytes."""
-    content = hashlib.sha256()
-    for name in sorted(buffers):
-        tensor = buffers[name].contiguous()
-        content.update(canonical_json([name, str(tensor.dtype), list(tensor.shape)]))
-        content.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return content.hexdigest()

@@ -57,6 +57,14 @@ class Cursor:
                 total[name] = total.get(name, 0) + count
         return total
 
+    def unreadable(self) -> list[str]:
+        """Where rows were not what was written, a phrase for each journal."""
+        return [
+            f"{mark.unreadable}, from line {mark.spoilt} of {name.partition(':')[2]} on"
+            for name, mark in sorted(self.marks.items())
+            if mark.unreadable
+        ]
+
 
 class Cursors:
     """The cursors of one outbox for one server, a file each; losing them costs time, never a row too many."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from ticketlab.tracking.outbox import Journal, is_name
+from ticketlab.tracking.rows import row_of
 
 MAX_BATCH = 1000
 """Values per request that every MLflow store accepts."""
@@ -32,8 +32,9 @@ class Mark:
     """How far a journal has been read.
 
     `offset` bytes, whose last line has `last_length` bytes and the sha256 `last`; `steps` is the highest step per
-    metric, `not_finite` how many values of it were inf or NaN, `unreadable` how many lines were no rows, `latest` the
-    last time recorded (Unix ms).
+    metric, `not_finite` how many values of it were inf or NaN, `lines` how many lines were read, `unreadable` how many
+    of them were no rows or not what was written, `spoilt` the number of the first such line (0: none), `latest` the last
+    time recorded (Unix ms).
     """
 
     offset: int = 0
@@ -41,7 +42,9 @@ class Mark:
     last: str = ""
     steps: dict[str, int] = field(default_factory=dict)
     not_finite: dict[str, int] = field(default_factory=dict)
+    lines: int = 0
     unreadable: int = 0
+    spoilt: int = 0
     latest: int = 0
 
     def copy(self) -> Mark:
@@ -89,15 +92,17 @@ def _resume(handle: BinaryIO, mark: Mark) -> Mark:
     mark = mark.copy()
     if mark.offset and _digest(line) != mark.last:
         handle.seek(0)
-        mark.offset, mark.last_length, mark.last, mark.unreadable = 0, 0, "", 0
+        mark.offset, mark.last_length, mark.last = 0, 0, ""
+        mark.lines, mark.unreadable, mark.spoilt = 0, 0, 0
     return mark
 
 
 def _read(line: bytes, prefix: str, mark: Mark) -> list[Row]:
     """The new finite rows of one line; moves the mark behind it."""
     mark.offset, mark.last_length, mark.last = mark.offset + len(line), len(line), _digest(line)
+    mark.lines += 1
     try:
-        content: Any = json.loads(line)
+        content: Any = row_of(line)
         t, step, metrics = content["t"], content["step"], content["metrics"]
         values = {prefix + name: _number(value) for name, value in metrics.items()}
         sound = _is_count(t) and t >= 0 and _is_count(step) and all(map(is_name, values))
@@ -105,6 +110,7 @@ def _read(line: bytes, prefix: str, mark: Mark) -> list[Row]:
         sound = False
     if not sound:
         mark.unreadable += 1
+        mark.spoilt = mark.spoilt or mark.lines
         return []
     mark.latest = max(mark.latest, t)
     rows = []

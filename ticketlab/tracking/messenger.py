@@ -151,9 +151,10 @@ def shortened(value: str) -> str:
 
 def _faults(cursor: Cursor) -> dict[str, str]:
     """Tags that say what could not be sent as a metric."""
-    not_finite, unreadable = cursor.not_finite(), sum(mark.unreadable for mark in cursor.marks.values())
-    tags = {"ticketlab.not_finite": ", ".join(f"{name}: {count}" for name, count in sorted(not_finite.items()))}
-    return {**(tags if not_finite else {}), **({"ticketlab.unreadable_rows": str(unreadable)} if unreadable else {})}
+    not_finite, unreadable = cursor.not_finite(), cursor.unreadable()
+    values = ", ".join(f"{name}: {count}" for name, count in sorted(not_finite.items()))
+    tags = {"ticketlab.not_finite": values, "ticketlab.unreadable_rows": "; ".join(unreadable)}
+    return {name: value for name, value in tags.items() if value}
 
 
 def _closing(run: TrackedRun, cursor: Cursor) -> str:

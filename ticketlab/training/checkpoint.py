@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from ticketlab.errors import CorruptFile
 from ticketlab.files import canonical_json, sha256_bytes, write_atomically
+from ticketlab.tensors import content_digest
 
 
 def encode(tensors: Mapping[str, Tensor], about: Mapping[str, object]) -> bytes:
@@ -26,16 +26,6 @@ def encode(tensors: Mapping[str, Tensor], about: Mapping[str, object]) -> bytes:
 def _seal(about: Mapping[str, object], tensors: Mapping[str, Tensor]) -> str:
     """sha256 over facts and tensors: a step that was altered is as bad as a weight that was."""
     return sha256_bytes(canonical_json([dict(about), content_digest(tensors)]))
-
-
-def content_digest(tensors: Mapping[str, Tensor]) -> str:
-    """sha256 over names, types, shapes and bytes of tensors on the CPU, in the order of their names."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name].contiguous()
-        digest.update(canonical_json([name, str(tensor.dtype), list(tensor.shape)]))
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, object]) -> str:

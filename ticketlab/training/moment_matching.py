@@ -17,6 +17,7 @@ from ticketlab.training.optim import SteppedOptimizer
 from ticketlab.training.setup import Look, Setup, fed, named, under, widened
 
 if TYPE_CHECKING:
+    from ticketlab.models.entering import Generates
     from ticketlab.spec.moment_matching import MomentMatching
 
 MOMENTS = ("mean", "variance")
@@ -125,7 +126,7 @@ class MomentMatchingTraining:
 
     def _differences(self, generate: Callable[..., Tensor], number: int) -> Differences:
         with self._setup.precision():
-            fake = generate(self._noise(number))
+            fake = generate(*self._entering(number))
         # Sums over a batch and differences of near numbers: in single precision, whatever the networks' is.
         features = self._look((widened(fake) + 1) * 127.5)
         return {"mean": self._real["mean"] - features.mean(0), "variance": self._real["variance"] - features.var(0)}
@@ -138,7 +139,7 @@ class MomentMatchingTraining:
 
     def inputs(self, number: int) -> dict[str, Tensor]:
         """The noise of an update."""
-        return {"generator": self._noise(number)}
+        return {"generator": self._entering(number)[0]}
 
     def losses(self, networks: Mapping[str, nn.Module], number: int) -> dict[str, Tensor]:
         """The loss of a given generator, along the averages, or before any update along its own differences."""
@@ -146,10 +147,10 @@ class MomentMatchingTraining:
         directions = self._averages.values if self._averages.begun else differences
         return {"generator": self._along(directions, differences)}
 
-    def _noise(self, number: int) -> Tensor:
-        latent = cast("int", self.generator.latent)
-        generator = self._setup.key.of("noise", "generator", number).generator()
-        return torch.randn(self._options.batch, latent, generator=generator).to(self._device, non_blocking=True)
+    def _entering(self, number: int) -> tuple[Tensor, ...]:
+        generator = cast("Generates", self.generator)
+        drawn = generator.entering(self._options.batch, self._setup.key.of("noise", "generator", number))
+        return tuple(part.to(self._device, non_blocking=True) for part in drawn)
 
     def state(self) -> dict[str, Tensor]:
         """The generator, its optimiser, the averages and theirs."""
@@ -160,11 +161,9 @@ class MomentMatchingTraining:
         self._learner.load(state)
         self._averages.load(under("differences", state))
 
-    def weights(self) -> dict[str, Tensor]:
+    def trained(self) -> Mapping[str, nn.Module]:
         """The last iterate of the generator, and the other networks as they are."""
-        others = {name: network for name, network in self._setup.networks.items() if name != "generator"}
-        still = {key: value for name, one in others.items() for key, value in named(name, one.state_dict()).items()}
-        return {**self._learner.weights(), **still}
+        return self._setup.networks
 
     def evaluated(self) -> nn.Module:
         """The last iterate of the generator."""

@@ -11,8 +11,9 @@ from ticketlab.errors import CorruptFile, Interrupted
 from ticketlab.models.prunable import PrunableWeight, prunable
 from ticketlab.randomness import Key
 from ticketlab.run.device import arrange
-from ticketlab.run.steps.networks import initial_networks, load_networks, tensors_of, trained_weights
+from ticketlab.run.steps.networks import initial_networks, load_networks, trained_weights
 from ticketlab.run.steps.offers import Offers, offers
+from ticketlab.tensors import content_digest
 from ticketlab.tickets.draw import draw_round, layer_collapse
 from ticketlab.tickets.facts import TicketFacts
 from ticketlab.tickets.file import read as read_ticket
@@ -20,7 +21,7 @@ from ticketlab.tickets.file import write as write_ticket
 from ticketlab.tickets.mask import Mask
 from ticketlab.tickets.scoring import score
 from ticketlab.tickets.subject import Subject
-from ticketlab.training.checkpoint import content_digest
+from ticketlab.training.setup import tensors_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +42,7 @@ def perform(asked: Step, place: Workplace) -> None:
     # Rounds are gone on with only on the kind of device they were begun on.
     so_far = place.folder / f"so-far-{arrange(step.compute).torch.type}.safetensors"
     mask, done = _resumed(so_far, place, step.first - 1)
+    place.going_on(done)
     for number in range(done + 1, step.round + 1):
         if place.stopping():
             raise Interrupted(
@@ -49,6 +51,7 @@ def perform(asked: Step, place: Workplace) -> None:
         mask = _drawn(step, weights, mask or _dense(weights), number, offered)
         place.log(number, _row(mask))
         if number < step.round:
+            place.settle()
             write_ticket(so_far, mask, replace(about, round=number))
     assert mask is not None, "a draw has at least one round"
     write_ticket(place.out / "ticket.safetensors", mask, replace(about, round=step.round))
@@ -103,7 +106,7 @@ def _give_ranked_weights(networks: dict[str, nn.Module], step: Draw, place: Work
     if path is None:
         return
     trained: dict[str, Tensor] = trained_weights(path)
-    if getattr(step.ticket, "rank", "last") == "ema":
+    if step.ticket.rank == "ema":
         averages = {name.removeprefix("ema."): value for name, value in trained.items() if name.startswith("ema.")}
         trained = {**trained, **averages}
     load_networks(networks, trained)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from ticketlab.datasets.shape import ImageShape
 from ticketlab.models.build import build
 from ticketlab.randomness import Key
+from ticketlab.run.steps.images import shape_of
 from ticketlab.training import checkpoint
-from ticketlab.training.setup import named, under
+from ticketlab.training.setup import tensors_of, under
 
 if TYPE_CHECKING:
     from ticketlab.plan.steps import Images
@@ -26,8 +26,7 @@ def initial_networks(
 
     `given` is a file of tensors that take the place of initial values; what it does not hold keeps them.
     """
-    shape = ImageShape(images.channels, images.size, images.classes)
-    networks = build(model, shape, Key(seed).of(initial))
+    networks = build(model, shape_of(images), Key(seed).of(initial))
     if given is not None:
         load_networks(networks, {**tensors_of(networks), **trained_weights(given)})
     return networks
@@ -37,13 +36,6 @@ def load_networks(networks: Mapping[str, nn.Module], weights: Mapping[str, Tenso
     """Give every network the tensors saved under its name."""
     for name, network in networks.items():
         network.load_state_dict(under(name, weights))
-
-
-def tensors_of(networks: Mapping[str, nn.Module]) -> dict[str, Tensor]:
-    """All tensors of networks, as they are saved."""
-    return {
-        key: value for name, network in networks.items() for key, value in named(name, network.state_dict()).items()
-    }
 
 
 def trained_weights(path: Path) -> dict[str, Tensor]:

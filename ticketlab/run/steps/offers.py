@@ -11,17 +11,20 @@ import torch
 from torch import Tensor, nn
 
 from ticketlab.datasets.subset import draw
+from ticketlab.errors import DataError
+from ticketlab.models.entering import input_shape
 from ticketlab.models.prunable import prunable
 from ticketlab.randomness import Key
 from ticketlab.run.device import Device, arrange
+from ticketlab.run.steps.images import shape_of
 from ticketlab.run.steps.prepare import training_images, training_of
 from ticketlab.tickets.apply import MaskedWeights
 from ticketlab.tickets.mask import Mask
-from ticketlab.tickets.worn import Bare
+from ticketlab.tickets.worn import Wearing
 from ticketlab.training import checkpoint
 
 if TYPE_CHECKING:
-    from ticketlab.plan.steps import Draw, Images
+    from ticketlab.plan.steps import Draw
     from ticketlab.run.workplace import Workplace
     from ticketlab.spec.drawing import Probed
 
@@ -50,18 +53,12 @@ def offers(step: Draw, place: Workplace, networks: Mapping[str, nn.Module]) -> O
     """What the method's `scores_need` names; writes `probe.safetensors`, the probe set's indices, if it has one."""
     device = arrange(step.compute)
     needs = step.ticket.scores_need
-    shapes = {name: _input_shape(network, step.images) for name, network in networks.items()}
+    shapes = {name: input_shape(network, shape_of(step.images)) for name, network in networks.items()}
     if not needs:
         return lambda mask: {}
     if not needs & {"inputs", "losses"}:
         return lambda mask: {"networks": lambda: _private(networks, mask, device), "shapes": shapes}
     return _with_probe(step, place, networks, device)
-
-
-def _input_shape(network: nn.Module, images: Images) -> tuple[int, ...]:
-    """A network that has a `latent` is given noise of that many dimensions, any other one images."""
-    latent = getattr(network, "latent", None)
-    return (images.channels, images.size, images.size) if latent is None else (latent,)
 
 
 def _with_probe(step: Draw, place: Workplace, networks: Mapping[str, nn.Module], device: Device) -> Offers:
@@ -74,7 +71,7 @@ def _with_probe(step: Draw, place: Workplace, networks: Mapping[str, nn.Module],
     training = training_of(
         objective=plain,
         networks=shown,
-        worn={name: Bare(network) for name, network in shown.items()},
+        wearing=Wearing(shown),
         batches=probe,
         key=Key(step.seed).of("probe"),
         images=step.images,
@@ -99,7 +96,19 @@ def _private(networks: Mapping[str, nn.Module], mask: Mask, device: Device) -> d
 def _probe(step: Draw, place: Workplace, device: Device) -> Probe:
     asked = cast("Probed", step.ticket).probe
     pixels, labels = training_images(step.images, place, device)
+    _refuse_too_few(labels, asked.per_class, step.images.classes)
     indices = draw(labels, asked.per_class * step.images.classes, "balanced", Key(step.seed).of("probe"))
     checkpoint.write(place.out / "probe.safetensors", {"indices": indices}, {"per_class": asked.per_class})
     chosen = indices.to(device.torch)
     return Probe(torch.split(pixels[chosen], asked.batch), torch.split(labels[chosen], asked.batch))
+
+
+def _refuse_too_few(labels: Tensor, per_class: int, classes: int) -> None:
+    """DataError where a class has too few images for the probe set, or none: a subset need not be balanced."""
+    counts = torch.bincount(labels.cpu(), minlength=classes)
+    least = int(counts.argmin())
+    if int(counts[least]) < per_class:
+        raise DataError(
+            f"the probe set has {per_class} images of each class, and of class {least} only {int(counts[least])} are kept",
+            mend="a smaller ticket.probe.per_class, more images, or data.subset: balanced",
+        )
