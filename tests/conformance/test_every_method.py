@@ -81,8 +81,9 @@ class Combination:
         return f"{tag(self.method)}-{tag(self.model)}-{tag(self.objective)}".replace("_", "-")
 
     def page(self) -> dict[str, Any]:
-        """The spec, of the smallest size; the ticket lies on every network of the model."""
-        ticket: dict[str, Any] = {"method": tag(self.method), "networks": list(self.model.networks)}
+        """The spec, of the smallest size; the ticket lies on every network that the objective trains."""
+        learning = self.objective.learns or self.model.networks
+        ticket: dict[str, Any] = {"method": tag(self.method), "networks": list(learning)}
         if issubclass(self.method, Drawn):
             ticket["schedule"] = {"rounds": 2, "density": DENSITY}
         elif "density" in self.method.model_fields:

@@ -48,6 +48,7 @@ def run_facts() -> RunFacts:
         data=(Artifact("fashion-mnist", digest("data"), md5="0" * 32 + ".dir", path="data/fashion-mnist"),),
         statistics=(Artifact("train", digest("statistics")),),
         extractors=(Artifact("lab_classifier", digest("extractor")),),
+        starts=(Artifact("w.pth", digest("start"), origin="https://example.org/w.pth"),),
         steps=(
             StepFact("statistics", digest("measured"), {"statistics.npz": digest("statistics")}, there),
             StepFact("train", digest("asked"), {"checkpoint": digest("checkpoint")}, here),

@@ -122,7 +122,9 @@ def test_a_run_becomes_a_workflow_run_crate(project: Path, run_facts: RunFacts, 
 def test_a_crate_without_any_file_of_the_run_still_has_its_structure(run_facts: RunFacts, tmp_path: Path) -> None:
     bare = tmp_path / "bare"
     bare.mkdir()
-    empty = replace(run_facts, data=(), statistics=(), extractors=(), spec_file=None, code=Code("0" * 64), metrics={})
+    empty = replace(
+        run_facts, data=(), statistics=(), extractors=(), starts=(), spec_file=None, code=Code("0" * 64), metrics={}
+    )
     for number, run in enumerate((run_facts, empty)):
         out = tmp_path / f"crate{number}"
         graph = read(ro_crate(entry_of(bare, run), bare, out))

@@ -68,10 +68,11 @@ def test_a_changed_file_is_named_by_its_part(run_facts: RunFacts) -> None:
         ("data", run_facts.data),
         ("statistics", run_facts.statistics),
         ("extractors", run_facts.extractors),
+        ("starts", run_facts.starts),
     ):
         (artifact,) = artifacts
         (found,) = between(run_facts, **{part: (replace(artifact, sha256=OTHER),)})
-        place = f"{part.removesuffix('s') if part == 'extractors' else part}.{artifact.name}.sha256"
+        place = f"{part.removesuffix('s') if part in ('extractors', 'starts') else part}.{artifact.name}.sha256"
         assert found == Difference("data", place, artifact.sha256, OTHER)
     mask = run_facts.subjects[0]
     (found,) = between(run_facts, subjects=(replace(mask, sha256=OTHER), *run_facts.subjects[1:]))

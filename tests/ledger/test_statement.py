@@ -101,7 +101,15 @@ def test_facts_come_back_from_the_ledger_as_they_went_in(run_facts: RunFacts, tm
     [
         {"code": Code("0" * 64)},
         {"code": Code("0" * 64, None, "b" * 40)},
-        {"spec_file": None, "data": (), "statistics": (), "extractors": (), "byproducts": (), "steps": ()},
+        {
+            "spec_file": None,
+            "data": (),
+            "statistics": (),
+            "extractors": (),
+            "starts": (),
+            "byproducts": (),
+            "steps": (),
+        },
         {"metrics": {}, "main_metric": None, "density": None},
         {"metrics": {"a": float("-inf"), "b": float("inf"), "c": 0.1 + 0.2, "d": 3}},
     ],

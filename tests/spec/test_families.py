@@ -100,7 +100,8 @@ EVERY = {
     "optimizers": ("optimizer:OptimizerChoice", "kind", "lr: float = Field(default=0.5, description='Rate.')"),
     "rate_schedules": ("rate_schedule:RateChoice", "kind", ""),
     "augmentations": ("section:Choice", "kind", ""),
-    "extractors": ("section:Choice", "kind", ""),
+    "extractors": ("evaluate:ExtractorChoice", "kind", ""),
+    "starts": ("start:StartChoice", "kind", "names: str = Field(default='moco', description='Names.')"),
     "metrics": ("metric:MetricChoice", "kind", "measures: ClassVar = (CLASSIFIER,)"),
 }
 MEMBER = '''
@@ -133,7 +134,7 @@ def page(member):
     return {
         "name": "x",
         "data": {"dataset": "mnist"},
-        "model": {"kind": "odd_models", "init": member("initialisers")},
+        "model": {"kind": "odd_models", "init": member("initialisers"), "start": member("starts")},
         "ticket": {"method": "odd_methods", "schedule": {"rate": 0.5},
                    "scope": member("scopes"), "structure": member("structures")},
         "train": {"objective": "odd_objectives", "steps": 1, "optimizer": member("optimizers"),

@@ -5,9 +5,9 @@ from typing import Any, Literal, get_args, get_origin
 
 import pytest
 
-from ticketlab.spec.identity import DOES_NOT_AFFECT_RESULTS, identity
+from ticketlab.spec.identity import identity, without_effect
 from ticketlab.spec.language import ROOT, Kind, Place, every_section, is_section, kinds_of, place_of
-from ticketlab.spec.section import Section
+from ticketlab.spec.section import Section, no_effect
 from ticketlab.spec.spec import Spec
 
 
@@ -22,6 +22,10 @@ def spec(**sections: Any) -> Spec:
     return Spec.model_validate_json(json.dumps(page), strict=True)
 
 
+STARTED: dict[str, Any] = {
+    "kind": "imagenet_resnet",
+    "start": {"kind": "file", "file": "w.pth", "sha256": "0" * 64, "names": "moco"},
+}
 DRAWN: dict[str, Any] = {"method": "magnitude", "schedule": {"rounds": 2, "rate": 0.2}}
 
 
@@ -86,8 +90,11 @@ def test_every_field_of_every_section_is_part_of_the_identity(section: type[Sect
     item = example(Kind(section))
     seen = set()
     for path, changed in changes(item, Place((Kind(section),))):
-        assert path in DOES_NOT_AFFECT_RESULTS or item.model_dump(mode="json") != changed.model_dump(mode="json"), path
-        seen.add(path.split(".")[0])
+        name = path.split(".")[0]
+        if "." not in path:
+            harmless = no_effect(section.model_fields[name]) is not None
+            assert (item.counting() == changed.counting()) == harmless, path
+        seen.add(name)
     fixed = {name for name, field in section.model_fields.items() if len(place_of(field).choices) == 1}
     assert seen | fixed == set(section.model_fields)
 
@@ -98,22 +105,47 @@ def test_every_field_of_every_section_is_part_of_the_identity(section: type[Sect
         spec(),
         spec(ticket=DRAWN, train={"objective": "hinge", "steps": 9, "augment": [{"kind": "crop"}]}),
         spec(model={"kind": "mlp"}, train={"objective": "cross_entropy", "steps": 9}),
+        spec(model=STARTED, evaluate={"extractor": {"kind": "lab_classifier", "model": STARTED}}),
+        spec(model={**STARTED, "start": {"kind": "torchvision"}}),
     ],
-    ids=["dense GAN", "GAN ticket", "classifier"],
+    ids=["dense GAN", "GAN ticket", "classifier", "from a file", "from torchvision"],
 )
 def test_a_change_of_any_field_changes_the_identity_unless_it_is_declared_harmless(page: Spec) -> None:
     before, harmless = identity(page), set()
     for path, changed in changes(page, ROOT):
-        if path in DOES_NOT_AFFECT_RESULTS:
+        if path in without_effect():
             harmless.add(path)
             assert identity(changed) == before, path
         else:
             assert identity(changed) != before, path
-    assert harmless == set(DOES_NOT_AFFECT_RESULTS)
+    assert harmless >= {path for path in without_effect() if "start" not in path}
+
+
+def test_what_can_change_no_result_is_a_short_list() -> None:
+    assert set(without_effect()) == {
+        "name",
+        "about",
+        "matrix",
+        "arms",
+        "compute.checkpoint_seconds",
+        "compute.log_every",
+        "model.start.file",
+        "evaluate.extractor.model.start.file",
+        "train.extractor.model.start.file",
+        "ticket.search.extractor.model.start.file",
+    }
+
+
+def test_where_the_file_lies_is_no_part_of_the_identity_and_what_is_in_it_is() -> None:
+    def found(**start: str) -> str:
+        return identity(spec(model={**STARTED, "start": {**STARTED["start"], **start}}))
+
+    assert found(file="elsewhere/w.pth") == found()
+    assert found(sha256="1" * 64) != found()
 
 
 def test_every_exemption_gives_its_reason() -> None:
-    assert all(len(reason) > 15 for reason in DOES_NOT_AFFECT_RESULTS.values())
+    assert all(len(reason) > 15 for reason in without_effect().values())
 
 
 def test_a_default_that_is_written_out_is_the_same_experiment() -> None:
@@ -135,10 +167,10 @@ def test_a_name_alone_is_the_same_experiment_as_the_mapping_it_stands_for() -> N
 @pytest.mark.parametrize(
     ("page", "expected"),
     [
-        (spec(), "07078f943de7186b21a5f680d480da06e514237fa945701834d6d43a887da720"),
+        (spec(), "c6cf1fec9c946c01da1696f4200afd1bed0b1184d89907d761f7a187c4a2a367"),
         (
             spec(seed=7, ticket=DRAWN, model={"kind": "mlp"}, train={"objective": "cross_entropy", "steps": 9}),
-            "5250744a7ab882946b12a708944023a06872bf317ecc6cc83ee8aa246dac4385",
+            "2290d01c7edffe77d0b24964ffea5b1d988c097e7c2f212e2d1828c8d2458a5b",
         ),
     ],
 )

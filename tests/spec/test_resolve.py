@@ -82,8 +82,10 @@ def test_only_what_means_nothing_itself_is_left_null(page: dict[str, Any]) -> No
         "data.ratio",
         "data.count",
         "model.init",
+        "model.start",
         "evaluate.every",
         "evaluate.extractor.model.init",
+        "evaluate.extractor.model.start",
         "compute.threads",
         "ticket.schedule.density",
     }

@@ -110,7 +110,7 @@ x.yaml:6:8: model: found the text `sngann`
         [],
         """\
 x.yaml:10:8: train: found the text `hinge`
-     allowed: a mapping whose `objective` is one of `hinge`, `non_saturating`, `cross_entropy`, `pixel_cross_entropy` (How the ticket is trained)
+     allowed: a mapping whose `objective` is one of `hinge`, `non_saturating`, `cross_entropy`, `pixel_cross_entropy`, `moment_matching` (How the ticket is trained)
   -> did you mean `{objective: hinge, steps: ...}`?""",
     ),
     (
@@ -139,7 +139,7 @@ x.yaml:13:31: evaluate.metrics.1: found the text `prdk`
         [],
         """\
 x.yaml:13:3: train.lr: no such key
-  -> it belongs to `train.optimizer.lr`, `train.critic_optimizer.lr`""",
+  -> it belongs to `train.optimizer.lr`, `train.critic_optimizer.lr`, `train.averages.lr`""",
     ),
     (
         "a key of another member",

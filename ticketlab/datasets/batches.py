@@ -80,8 +80,8 @@ class Scaling:
         )
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Scaled float32 images from bytes (N, C, H, W)."""
-        unit = images.to(torch.float32).div_(255)
+        """Scaled float32 images (N, C, H, W) from bytes, or from numbers in the range of bytes."""
+        unit = images.to(torch.float32, copy=True).div_(255)
         return unit.mul_(_channels(self.gain, images.device)).add_(_channels(self.offset, images.device))
 
 

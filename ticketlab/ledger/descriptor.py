@@ -23,13 +23,15 @@ def of_artifact(artifact: Artifact, kind: str) -> Descriptor:
     digest = {"sha256": artifact.sha256} | ({"md5": artifact.md5} if artifact.md5 and is_hash else {})
     annotations = {"kind": kind} | ({"path": artifact.path} if artifact.path else {})
     annotations |= {"dvc": artifact.md5} if artifact.md5 and not is_hash else {}
+    annotations |= {"origin": artifact.origin} if artifact.origin else {}
     return {"name": artifact.name, "digest": digest, "annotations": annotations}
 
 
 def artifact(found: Mapping[str, Any]) -> Artifact:
     """The artifact that `of_artifact` described."""
     digest, noted = found["digest"], found.get("annotations", {})
-    return Artifact(found["name"], digest["sha256"], digest.get("md5") or noted.get("dvc"), noted.get("path"))
+    md5 = digest.get("md5") or noted.get("dvc")
+    return Artifact(found["name"], digest["sha256"], md5, noted.get("path"), noted.get("origin"))
 
 
 def of_code(code: Code) -> list[Descriptor]:

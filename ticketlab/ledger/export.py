@@ -63,7 +63,13 @@ def _found(run: RunFacts, project: Path) -> dict[Part, Path]:
     """Which of the run's files lie in the project, unchanged, and where; each has a folder of the crate to itself."""
     groups: dict[str, tuple[Artifact, ...]] = {
         "results": run.subjects,
-        "inputs": (*run.data, *run.statistics, *run.extractors, *((run.spec_file,) if run.spec_file else ())),
+        "inputs": (
+            *run.data,
+            *run.statistics,
+            *run.extractors,
+            *run.starts,
+            *((run.spec_file,) if run.spec_file else ()),
+        ),
     }
     found = {}
     for folder, artifacts in groups.items():

@@ -19,6 +19,8 @@ Result = Literal["PASSED", "WARNED", "FAILED"]
 class Artifact:
     """A file or folder by its content. `path` is where it lies, relative to the project; `md5` is DVC's name for it.
 
+    `origin` says where one that the project does not keep comes from.
+
     ValueError if a digest is malformed or the path leads out of the project.
     """
 
@@ -26,6 +28,7 @@ class Artifact:
     sha256: str
     md5: str | None = None
     path: str | None = None
+    origin: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
@@ -122,6 +125,7 @@ class RunFacts:
     data: tuple[Artifact, ...] = ()
     statistics: tuple[Artifact, ...] = ()
     extractors: tuple[Artifact, ...] = ()
+    starts: tuple[Artifact, ...] = ()
     steps: tuple[StepFact, ...] = ()
     metrics: Mapping[str, float] = field(default_factory=dict)
     main_metric: str | None = None

@@ -77,6 +77,7 @@ def facts(statement: Mapping[str, Any]) -> RunFacts:
             data=_of_kind(dependencies, "data"),
             statistics=_of_kind(dependencies, "statistics"),
             extractors=_of_kind(dependencies, "extractor"),
+            starts=_of_kind(dependencies, "start"),
             packages=found["packages"]["values"],
             steps=tuple(
                 descriptor.step(one, internal["surroundings"])
@@ -145,7 +146,12 @@ def _statement(about: tuple[Artifact, ...], kind: str, predicate: Mapping[str, A
 
 
 def _dependencies(facts: RunFacts) -> list[descriptor.Descriptor]:
-    named = (("data", facts.data), ("statistics", facts.statistics), ("extractor", facts.extractors))
+    named = (
+        ("data", facts.data),
+        ("statistics", facts.statistics),
+        ("extractor", facts.extractors),
+        ("start", facts.starts),
+    )
     files = [descriptor.of_artifact(one, kind) for kind, artifacts in named for one in artifacts]
     return [*descriptor.of_code(facts.code), *files, descriptor.of_values("packages", facts.packages)]
 

@@ -53,6 +53,14 @@ class FeatureExtractor:
             raise DataError(f"the extractor {self.name} gave features that are not finite")
         return rows
 
+    def look(self, images: Tensor) -> Tensor:
+        """Features (n, dim) of images (n, C, S, S) with values from 0 to 255, bytes or not, on the network's device.
+
+        Unlike `features` it is differentiable, and rounds nothing to 8 bits; the network's own weights stay still.
+        """
+        features: Tensor = self.network(images)
+        return features
+
 
 def quantise(images: Tensor) -> Tensor:
     """Images in [-1, 1] as uint8: round(clamp((x + 1) / 2, 0, 1) * 255). Diverged if a pixel is not finite."""
@@ -90,7 +98,7 @@ def lab_classifier(
         classifier.load_state_dict(state, strict=True)
     except RuntimeError as reason:
         raise CorruptFile(f"the extractor's weights do not fit its model: {reason}") from reason
-    network = PenultimateLayer(classifier, scaling).eval()
+    network = PenultimateLayer(classifier, scaling).eval().requires_grad_(False)
     probe = torch.zeros(1, shape.channels, shape.size, shape.size, dtype=torch.uint8)
     with evaluation_mode(network):
         dim = network(probe).shape[1]

@@ -47,7 +47,13 @@ CLIP = Origin(
     ignored=("conv1.", "conv2.", "conv3.", "bn1.", "bn2.", "bn3.", "attnpool."),
     random=("conv1.", "bn1.", "fc."),
 )
-ORIGINS = {origin.name: origin for origin in (TORCHVISION, MOCO, CLIP)}
+TICKETLAB = Origin(
+    "ticketlab",
+    "a classifier that the lab trained, as a run publishes it, on whatever images; the head too where it has as many "
+    "classes",
+    prefix="classifier.",
+)
+ORIGINS = {origin.name: origin for origin in (TORCHVISION, MOCO, CLIP, TICKETLAB)}
 
 
 @dataclass(frozen=True)

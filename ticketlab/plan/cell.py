@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ticketlab.plan.extracting import preparing
 from ticketlab.plan.measuring import Measuring
+from ticketlab.plan.starting import starting
 from ticketlab.plan.steps import Control, Draw, Evaluate, Images, Step, Subset, Train
 from ticketlab.spec.drawing import Drawn, RewindTo
 from ticketlab.spec.evolving import Evolving
@@ -125,14 +127,14 @@ class CellPlanner:
         return tuple(rounds), mask
 
     def _draw(self, ticket: Drawn, rounds: tuple[int, int], weights: Train | None, mask: Step | None) -> Draw:
-        inputs: dict[str, Step] = {}
+        inputs: dict[str, Step] = starting(self.spec.model, self.images)
         if weights is not None:
             inputs["weights"] = weights
         if mask is not None:
             inputs["mask"] = mask
         batches = bool(ticket.scores_need & {"inputs", "losses"})
-        if batches and self.kept < self.total:
-            inputs["subset"] = self._subset()
+        if batches:
+            inputs.update(self._seen(self.spec.train))
         return Draw(
             seed=self.spec.seed,
             images=self.images,
@@ -165,9 +167,8 @@ class CellPlanner:
         """A training from where the ticket's `rewind` says: initial values, an early step of the first, the last weights."""
         ticket = self.spec.ticket
         rewind = ticket.rewind if isinstance(ticket, Drawn | Evolving) else "init"
-        inputs: dict[str, Step] = {}
-        if self.kept < self.total:
-            inputs["subset"] = self._subset()
+        inputs: dict[str, Step] = starting(self.spec.model, self.images) if initial == "init" else {}
+        inputs.update(self._seen(objective or self.spec.train))
         if mask is not None:
             inputs["mask"] = mask
         begin, keep = 0, None
@@ -213,6 +214,11 @@ class CellPlanner:
 
     def _measuring(self) -> Measuring:
         return Measuring(self.spec, self.images)
+
+    def _seen(self, objective: Objective) -> dict[str, Step]:
+        """What there is to train on: the subset, if images are left out, and what the objective makes of them once."""
+        subset: dict[str, Step] = {"subset": self._subset()} if self.kept < self.total else {}
+        return {**subset, **preparing(objective, self.images, self.spec.compute, subset)}
 
     def _subset(self) -> Subset:
         return Subset(

@@ -7,14 +7,12 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel
-
 from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.plan.sources import releases, source_digest
 from ticketlab.spec.compute import Compute
 from ticketlab.spec.evaluate import Extractor
 from ticketlab.spec.metric import MetricChoice
-from ticketlab.spec.section import Choice
+from ticketlab.spec.section import Choice, Section
 from ticketlab.spec.task import Scaling, Split
 
 STEP_FORMAT = 1
@@ -130,9 +128,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Compute):
         # Counted where the run was planned, so that a digest says the same on every machine.
         assert value.threads is not None, "the threads were not counted when the step was planned"
-        return value.model_dump(mode="json", exclude={"checkpoint_seconds", "log_every"})
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
+    if isinstance(value, Section):
+        return value.counting()
     if isinstance(value, Images | Measurement):
         return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
     if isinstance(value, tuple):
@@ -143,7 +140,7 @@ def _plain(value: Any) -> Any:
 def _made_by(value: Any) -> Iterator[str]:
     if isinstance(value, Choice):
         yield value.made_by
-    if isinstance(value, BaseModel):
+    if isinstance(value, Section):
         for name in type(value).model_fields:
             yield from _made_by(getattr(value, name))
     elif isinstance(value, Measurement):

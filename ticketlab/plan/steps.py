@@ -15,7 +15,22 @@ from ticketlab.spec.structure import StructureChoice
 from ticketlab.spec.task import Split
 from ticketlab.spec.train import Objective
 
-__all__ = ["Control", "Draw", "Evaluate", "Images", "Measurement", "Statistics", "Step", "Subset", "Train"]
+__all__ = [
+    "Control",
+    "Draw",
+    "Evaluate",
+    "Images",
+    "Measurement",
+    "Prepared",
+    "Start",
+    "Statistics",
+    "Step",
+    "Subset",
+    "Train",
+]
+
+PREPARED = "prepared.safetensors"
+"""The file in which a step leaves what an objective made once of the real images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +52,33 @@ class Subset(Step):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Start(Step):
+    """Reading the file that a model starts from. Writes the tensors that are taken over, and which are not.
+
+    Those keep the initial values that every training and draw gives them by its own seed, so seeds share this step; so
+    do datasets of one shape.
+    """
+
+    performed_by: ClassVar[str] = "ticketlab.run.steps.start:perform"
+    kind: ClassVar[str] = "start"
+    model: ModelChoice
+    channels: int
+    size: int
+    classes: int
+
+    @property
+    def title(self) -> str:
+        """A few words for people."""
+        start = self.model.start
+        return f"weights to start from ({start.names if start else 'none'})"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Train(Step):
     """A training from given weights, under a given mask or one that it makes itself (`evolving`); `still`: none learn.
 
-    Inputs: `subset` (absent: all images), `mask` (absent: dense), `start` (absent: initial weights), and
-    `statistics` and `extractor` where a generative curve is asked for. Writes weights, the moving average, buffers,
+    Inputs: `subset` (absent: all images), `mask` (absent: dense), `initial` (absent: initial values alone), `start`
+    (absent: from the initial weights), `prepared` and `looks_through` where the objective needs them, and `statistics` and `extractor` where a generative curve is asked for. Writes weights, the moving average, buffers,
     and the ticket where the mask is its own.
     """
 
@@ -75,7 +112,9 @@ class Train(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class Draw(Step):
-    """Rounds `first` to `round` of drawing: scores, then the mask they keep. Inputs: `weights` (a training), `mask`.
+    """Rounds `first` to `round` of drawing: scores, then the mask they keep.
+
+    Inputs: `weights` (a training), `mask`, `initial` (what the model starts from, if it is not initial values alone).
 
     Rounds with no training between them are one step. A method that needs batches is given the `objective` and, of
     limited data, the `subset` as well.
@@ -130,6 +169,29 @@ class Statistics(Step):
     def title(self) -> str:
         """A few words for people."""
         return f"reference statistics of {self.images.dataset} ({self.split})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared(Step):
+    """What an objective makes once of the real images, by the function that its options name.
+
+    Inputs: `subset` (absent: all images), and `extractor` (a training), if it looks through one that is trained.
+    """
+
+    performed_by: ClassVar[str] = "ticketlab.run.steps.prepared:perform"
+    kind: ClassVar[str] = "prepared"
+    images: Images
+    function: str
+    extractor: Extractor | None
+    compute: Compute
+
+    @property
+    def title(self) -> str:
+        """A few words for people."""
+        return f"{self.function.rpartition(':')[2].replace('_', ' ')} of {self.images.dataset}"
+
+    def _makers(self) -> list[str]:
+        return sorted({*super()._makers(), self.function})
 
 
 @dataclass(frozen=True, kw_only=True)

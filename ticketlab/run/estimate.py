@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -12,9 +13,10 @@ import torch
 from ticketlab.datasets.shape import ImageShape
 from ticketlab.models.build import build
 from ticketlab.models.cost import NetworkCost, cost
-from ticketlab.plan.steps import Images, Train
+from ticketlab.plan.steps import Images, Start, Train
 from ticketlab.randomness import Key
 from ticketlab.run.experiment import Experiment
+from ticketlab.run.store import Result
 from ticketlab.spec.model import ModelChoice
 
 BYTES = 4
@@ -34,6 +36,7 @@ class PlannedStep:
     steps: int | None = None
     multiply_adds: int = 0
     seconds: float | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,16 @@ def estimate(experiment: Experiment) -> Estimate:
         cached = experiment.store.has(step)
         length = step.objective.steps - step.begin if isinstance(step, Train) else None
         steps.append(
-            PlannedStep(step.title, address.name, step.digest, cached, length, work, work / speed if work else None)
+            PlannedStep(
+                title=step.title,
+                arm=address.name,
+                digest=step.digest,
+                cached=cached,
+                steps=length,
+                multiply_adds=work,
+                seconds=work / speed if work else None,
+                note=_taken_over(experiment.store.result(step)) if cached and isinstance(step, Start) else "",
+            )
         )
     return Estimate(
         name=experiment.plan.name,
@@ -73,6 +85,14 @@ def estimate(experiment: Experiment) -> Estimate:
         seconds=sum(step.seconds or 0.0 for step in steps if not step.cached),
         speed=speed,
     )
+
+
+def _taken_over(started: Result) -> str:
+    """What a finished start took from its file, and what it left as initialised."""
+    found = json.loads(started.path("start.json").read_bytes())
+    left = found["initial"]
+    some = ", ".join(left[:3]) + (", ..." if len(left) > 3 else "")
+    return f"{len(found['given'])} tensors of {found['file']}; initial values: {some or 'none'}"
 
 
 def training_multiply_adds(step: Train) -> int:

@@ -105,6 +105,7 @@ def run(
     afresh = (lambda: forget(experiment)) if fresh else None
     with held(experiment.plan, experiment.store, listener, stopping, afresh):
         fetch_data(experiment, listener)
+        tell_stand_ins(experiment, listener)
         return _run(experiment, listener, engage(experiment.job(listener, stopping)))
 
 
@@ -179,3 +180,16 @@ def fetch_data(experiment: Experiment, listener: Listener) -> None:
         if not here and at_hand(name, root) and (root / "data.dvc").is_file() and not dvc.inside_stage():
             listener(Notice(f"pulling data/{name} from the DVC remote"))
             dvc.pull(root, f"data/{name}")
+
+
+def tell_stand_ins(experiment: Experiment, listener: Listener) -> None:
+    """Say what noise a smoke run works on, so that nobody takes its numbers for results."""
+    if not experiment.project.smoke:
+        return
+    from ticketlab.datasets.synthetic import PREFIX
+
+    specs = [cell.spec for cell in experiment.plan.cells]
+    used = {Path(getattr(spec.model.start, "file", None) or "").name for spec in specs}
+    for name in sorted(used | {spec.data.dataset for spec in specs}):
+        if name.startswith(PREFIX):
+            listener(Notice(f"{name} stands in for what is not on this machine, in this smoke run only"))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from ticketlab.datasets.shape import ImageShape
 from ticketlab.errors import SpecError
 from ticketlab.run.project import Project
 from ticketlab.spec.catalog import PINS, DatasetFacts, facts
@@ -35,8 +36,14 @@ def load_spec(file: Path, overrides: Sequence[str] = (), project: Project | None
 
 
 def _at_smoke_size(spec: Spec, dataset: DatasetFacts, project: Project) -> Spec:
-    """The spec made tiny, on noise in the dataset's shape where the dataset is not at hand."""
+    """The spec made tiny, on noise in the dataset's shape and layout where dataset or weights are not at hand."""
     tiny = smoke(spec, dataset.classes)
+    if tiny.model.start is not None:
+        from ticketlab.run.stand_in_weights import on_hand_or_noise
+
+        assert tiny.data.size is not None, "the spec was not resolved"
+        shape = ImageShape(dataset.channels, tiny.data.size, dataset.classes)
+        tiny = tiny.model_copy(update={"model": on_hand_or_noise(tiny.model, shape, project)})
     if at_hand(dataset.name, project.root):
         return tiny
     from ticketlab.datasets.synthetic import stand_in

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.ledger.facts import Artifact, Code, RunFacts, StepFact, Surroundings
 from ticketlab.plan.experiment import ArmAddress, Plan
+from ticketlab.plan.steps import PREPARED, Step
 from ticketlab.run.project import Project
 from ticketlab.run.published import ArmResult, place_of, run_id
 from ticketlab.run.store import Store
@@ -49,16 +52,9 @@ def run_facts(
         finished=datetime.now(UTC),
         spec_file=Artifact(plan.file.name, plan.text_sha256),
         data=(Artifact(spec.data.dataset, final.train.images.digest, md5_of(project.root, "data"), "data"),),
-        statistics=tuple(
-            Artifact("statistics.npz", store.result(step).files["statistics.npz"])
-            for step in steps
-            if step.kind == "statistics"
-        ),
-        extractors=tuple(
-            Artifact("extractor.safetensors", store.result(step.inputs["extractor"]).files["weights.safetensors"])
-            for step in steps
-            if step.kind == "statistics" and "extractor" in step.inputs
-        ),
+        statistics=tuple(_files_of(steps, store, ("statistics", "statistics.npz"), ("prepared", PREPARED))),
+        extractors=tuple(_extractors_of(steps, store)),
+        starts=tuple(_start(store.result(step).path("start.json")) for step in steps if step.kind == "start"),
         steps=tuple(
             StepFact(f"{number}. {step.title}", step.digest, found.files, _surroundings(found.surroundings))
             for number, (step, found) in enumerate(zip(steps, map(store.result, steps), strict=True), 1)
@@ -67,6 +63,28 @@ def run_facts(
         main_metric=next(iter(result.metrics), None),
         density=None if final.mask is None else result.density,
     )
+
+
+def _start(described: Path) -> Artifact:
+    """A file of weights trained elsewhere, as the step that read it describes it."""
+    found = json.loads(described.read_bytes())
+    return Artifact(found["file"], found["sha256"], origin=found["url"] or f"a file with the names of {found['names']}")
+
+
+def _files_of(steps: Sequence[Step], store: Store, *wanted: tuple[str, str]) -> Iterator[Artifact]:
+    """The file of that name of every step of that kind."""
+    for kind, name in wanted:
+        for step in steps:
+            if step.kind == kind:
+                yield Artifact(name, store.result(step).files[name])
+
+
+def _extractors_of(steps: Sequence[Step], store: Store) -> Iterator[Artifact]:
+    """The trained networks that images were measured through, and those that objectives looked through."""
+    for kind, name in (("statistics", "extractor.safetensors"), ("prepared", "looks_through.safetensors")):
+        for step in steps:
+            if step.kind == kind and "extractor" in step.inputs:
+                yield Artifact(name, store.result(step.inputs["extractor"]).files["weights.safetensors"])
 
 
 def _surroundings(noted: Mapping[str, Any]) -> Surroundings:

@@ -16,7 +16,7 @@ from ticketlab.plan.steps import Draw, Step
 from ticketlab.run.project import Project
 from ticketlab.run.published import run_id
 from ticketlab.run.store import Store
-from ticketlab.spec.identity import DOES_NOT_AFFECT_RESULTS
+from ticketlab.spec.identity import without_effect
 from ticketlab.tracking.outbox import Artifact, Journal, Outbox, TrackedRun
 from ticketlab.tracking.process import this_process
 
@@ -127,7 +127,7 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping) and value:
         for key, part in value.items():
             yield from _leaves(f"{path}.{key}" if path else key, part)
-    elif path not in DOES_NOT_AFFECT_RESULTS:
+    elif path not in without_effect():
         yield path, value
 
 

@@ -65,6 +65,7 @@ class ImagenetResnet(ClassifierChoice):
     made_by: ClassVar[str] = "ticketlab.models.imagenet_resnet:blueprint"
     about: ClassVar[str] = "ImageNet ResNet-18, 34, 50, 101, 152 with torchvision's layout and parameter names"
     source: ClassVar[str] = "He et al. 2016, arXiv 1512.03385; stride on the 3x3 convolution as in torchvision"
+    backbone: ClassVar[str | None] = "classifier"
 
     kind: Literal["imagenet_resnet"] = Field(default="imagenet_resnet", description="Residual network for ImageNet.")
     depth: Literal[18, 34, 50, 101, 152] = Field(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ticketlab.spec.section import Section
+from ticketlab.spec.section import NoEffect, Section
 
 
 class Compute(Section):
@@ -26,11 +26,13 @@ class Compute(Section):
         default=None, ge=1, le=1024, description="CPU threads; null is the number of cores this process may use."
     )
     compile: bool = Field(default=False, description="Whether networks are compiled by torch.compile.")
-    checkpoint_seconds: float = Field(
+    checkpoint_seconds: Annotated[
+        float, NoEffect("a run that was interrupted and resumed has the same bits as one that was not")
+    ] = Field(
         default=60.0,
         ge=0,
         description="Seconds between resumable checkpoints; 0 writes one at every step. Does not affect results.",
     )
-    log_every: int = Field(
-        default=10, ge=1, description="Training steps between rows of the loss curves. Does not affect results."
+    log_every: Annotated[int, NoEffect("randomness is keyed, not stateful: looking more often disturbs nothing")] = (
+        Field(default=10, ge=1, description="Training steps between rows of the loss curves. Does not affect results.")
     )

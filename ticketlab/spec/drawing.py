@@ -14,6 +14,7 @@ from ticketlab.spec.structure import Structure, Weights
 if TYPE_CHECKING:
     from ticketlab.spec.positions import Path
     from ticketlab.spec.spec import Spec
+    from ticketlab.spec.train import Objective
 
 SMOKE_ROUNDS = 2
 
@@ -100,6 +101,10 @@ class Masked(Choice):
         description="Kinds of layer whose weights may be pruned; null is the model's published set.",
     )
 
+    def driven_by(self, spec: Spec) -> tuple[Objective, ...]:
+        """The objectives that train networks under the mask."""
+        return (spec.train,)
+
     def settled(self, spec: Spec, at: Path) -> Self:
         """The networks and layers of the model, where none are named."""
         networks = self.networks or spec.model.networks[:1]
@@ -110,6 +115,13 @@ class Masked(Choice):
                     f"`{spec.model.name}` has no network `{network}`",
                     mend=", ".join(spec.model.networks),
                 )
+            for objective in self.driven_by(spec):
+                if objective.learns is not None and network not in objective.learns:
+                    raise Impossible(
+                        (*at, "networks", position),
+                        f"`{objective.name}` does not train the {network}",
+                        mend=f"networks: [{', '.join(objective.learns)}]",
+                    )
         return self.model_copy(update={"networks": networks, "layers": self.layers or spec.model.prunable_layers})
 
 

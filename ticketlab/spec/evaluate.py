@@ -9,16 +9,31 @@ from pydantic import Field
 from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.labelling import LabelKind
 from ticketlab.spec.metric import Metric
-from ticketlab.spec.model import Model
+from ticketlab.spec.model import Model, ModelChoice
+from ticketlab.spec.optimizer import Adam
+from ticketlab.spec.rate_schedule import Cosine
 from ticketlab.spec.section import SMOKE_STEPS, Choice, Section, family
 from ticketlab.spec.task import CLASSIFIER, Split
+from ticketlab.spec.train import CrossEntropy, Objective
 
 if TYPE_CHECKING:
     from ticketlab.spec.positions import Path
     from ticketlab.spec.spec import Spec
 
 
-class LabClassifier(Choice):
+class ExtractorChoice(Choice):
+    """A network whose features stand for images.
+
+    `made_by` names a function (options, shape) -> FeatureExtractor (ticketlab/metrics/extractors.py); of one that is
+    trained, (options, shape, weights, dataset=, scaling=).
+    """
+
+    def training(self) -> tuple[ModelChoice, Objective] | None:
+        """What is trained to make it, and how; None for one that is made without training."""
+        return None
+
+
+class LabClassifier(ExtractorChoice):
     """A small classifier that the lab trains on the whole training split; features are its penultimate layer."""
 
     made_by: ClassVar[str] = "ticketlab.metrics.extractors:lab_classifier"
@@ -34,6 +49,11 @@ class LabClassifier(Choice):
         default=1000, ge=1, le=1_000_000, description="Training steps of the classifier (batches of 128)."
     )
 
+    def training(self) -> tuple[ModelChoice, Objective] | None:
+        """The classifier, by cross-entropy."""
+        optimizer = Adam(lr=1e-3, beta1=0.9, beta2=0.999)
+        return self.model, CrossEntropy(steps=self.steps, batch=128, optimizer=optimizer, rate_schedule=Cosine())
+
     def settled(self, spec: Spec, at: Path) -> Self:
         """Refuses a model that is no classifier."""
         if self.model.trains != CLASSIFIER:
@@ -45,7 +65,7 @@ class LabClassifier(Choice):
         return self.model_copy(update={"steps": SMOKE_STEPS})
 
 
-class RandomConv(Choice):
+class RandomConv(ExtractorChoice):
     """A convolutional network of seeded random weights, never trained: weak, but the same everywhere."""
 
     made_by: ClassVar[str] = "ticketlab.metrics.extractors:random_conv"
@@ -59,7 +79,7 @@ class RandomConv(Choice):
 
 
 if TYPE_CHECKING:
-    Extractor = Choice
+    Extractor = ExtractorChoice
 else:
     Extractor = family("extractors", "kind", LabClassifier, RandomConv)
 

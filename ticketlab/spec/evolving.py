@@ -8,11 +8,12 @@ from pydantic import Field
 
 from ticketlab.spec.drawing import Masked
 from ticketlab.spec.impossible import Impossible
-from ticketlab.spec.train import Train
+from ticketlab.spec.objectives import Train
 
 if TYPE_CHECKING:
     from ticketlab.spec.positions import Path
     from ticketlab.spec.spec import Spec
+    from ticketlab.spec.train import Objective
 
 
 class Evolving(Masked):
@@ -34,6 +35,10 @@ class Evolving(Masked):
         default="init",
         description="Where `train` begins after a `search`: at the initial weights, or at those the search ended with.",
     )
+
+    def driven_by(self, spec: Spec) -> tuple[Objective, ...]:
+        """The search, too."""
+        return super().driven_by(spec) if self.search is None else (self.search, *super().driven_by(spec))
 
     @property
     def hears(self) -> int | None:

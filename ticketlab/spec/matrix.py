@@ -10,7 +10,7 @@ from typing import Any
 
 from ticketlab.errors import SpecError
 from ticketlab.files import canonical_json, sha256_bytes
-from ticketlab.spec.identity import DOES_NOT_AFFECT_RESULTS
+from ticketlab.spec.identity import without_effect
 from ticketlab.spec.language import every_path, place_at
 from ticketlab.spec.overrides import path_of, setting
 from ticketlab.spec.positions import Path, Positions
@@ -84,7 +84,7 @@ def _axes(data: dict[str, Any], positions: Positions) -> dict[str, list[Any]]:
 def _check_path(axis: str, positions: Positions) -> None:
     where = positions.where(("matrix", axis), key=True)
     path = path_of(axis)
-    if axis in DOES_NOT_AFFECT_RESULTS or axis == "spec_version" or path[0] == "matrix":
+    if axis in without_effect() or axis == "spec_version" or path[0] == "matrix":
         raise SpecError(
             f"matrix: {code(axis)} cannot be varied, its cells would be the same experiment",
             where=where,

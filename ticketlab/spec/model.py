@@ -97,7 +97,7 @@ class Resnet(ClassifierChoice):
             raise Impossible(
                 (*at, "depth"), f"a CIFAR ResNet has depth 6n+2, not {self.depth}", mend="20, 32, 44, 56, 110"
             )
-        return self
+        return super().settled(spec, at)
 
 
 class Convnet(ClassifierChoice):

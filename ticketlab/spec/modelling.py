@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import Field
 
 from ticketlab.spec.initial import Initial
 from ticketlab.spec.section import Choice
+from ticketlab.spec.start import Start
 from ticketlab.spec.task import CLASSIFIER, Task
+
+if TYPE_CHECKING:
+    from ticketlab.spec.positions import Path
+    from ticketlab.spec.spec import Spec
 
 Width = Annotated[int, Field(ge=1, le=4096)]
 """Channels or units of a layer."""
@@ -17,17 +22,29 @@ Width = Annotated[int, Field(ge=1, le=4096)]
 class ModelChoice(Choice):
     """A kind of model. `networks` are the parts it is made of; the first is the one measured, and pruned by default.
 
-    `made_by` names a function (options, shape) -> Blueprint (ticketlab/models/build.py).
+    `made_by` names a function (options, shape) -> Blueprint (ticketlab/models/build.py). `backbone` is where its tensors
+    are named as torchvision's residual networks name theirs, so that weights trained elsewhere fit: a network, or a
+    module of one ("segmenter.backbone"); None where nothing is.
     """
 
     trains: ClassVar[Task]
     networks: ClassVar[tuple[str, ...]]
     prunable_layers: ClassVar[tuple[str, ...]] = ("conv", "linear")
     sizes: ClassVar[tuple[int, ...] | None] = None
+    backbone: ClassVar[str | None] = None
 
     init: Initial | None = Field(
         default=None, description="How weights start; null is as the model's own paper has it."
     )
+    start: Start | None = Field(
+        default=None, description="Weights trained elsewhere to start from; null starts from initial values alone."
+    )
+
+    def settled(self, spec: Spec, at: Path) -> Self:
+        """Refuses a start from weights that cannot fit."""
+        if self.start is None:
+            return self
+        return self.model_copy(update={"start": self.start.settled_for(self, (*at, "start"))})
 
 
 class ClassifierChoice(ModelChoice):

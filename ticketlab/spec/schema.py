@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ticketlab.files import write_atomically
-from ticketlab.spec.identity import DOES_NOT_AFFECT_RESULTS
+from ticketlab.spec.identity import without_effect
 from ticketlab.spec.language import every_field, every_section, tag_of
 from ticketlab.spec.positions import dotted
 from ticketlab.spec.section import Section
@@ -53,7 +53,7 @@ def _axes() -> dict[str, Any]:
     about: dict[str, str] = {}
     for path, section, field in every_field():
         axis = dotted(path)
-        if axis in DOES_NOT_AFFECT_RESULTS or axis == "spec_version":
+        if axis in without_effect() or axis == "spec_version":
             continue
         home = "#" if section is Spec else f"#/$defs/{section.__name__}"
         reference = {"$ref": f"{home}/properties/{path[-1]}"}

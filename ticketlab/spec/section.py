@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
 if TYPE_CHECKING:
@@ -20,10 +22,40 @@ SMOKE_STEPS = 2
 """Length of every training of a smoke run."""
 
 
+@dataclass(frozen=True)
+class NoEffect:
+    """Said of a field, as in `Annotated[str, NoEffect("a label")]`: its value can change no result, for that reason."""
+
+    reason: str
+
+
+def no_effect(field: FieldInfo) -> NoEffect | None:
+    """What is said of a field that can change no result; None for one that can."""
+    return next((said for said in field.metadata if isinstance(said, NoEffect)), None)
+
+
 class Section(BaseModel):
     """A piece of a spec; immutable, compared by value, refusing keys it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True, defer_build=True)
+
+    def counting(self) -> dict[str, Any]:
+        """The section as plain JSON values, without the fields that can change no result, at any depth."""
+        return cast("dict[str, Any]", _counting(self, self.model_dump(mode="json")))
+
+
+def _counting(value: Any, plain: Any) -> Any:
+    """`plain`, the JSON form of `value`, without the fields that have no effect."""
+    if isinstance(value, Section):
+        fields = type(value).model_fields
+        return {
+            name: _counting(getattr(value, name), plain[name])
+            for name, field in fields.items()
+            if no_effect(field) is None
+        }
+    if isinstance(value, tuple):
+        return [_counting(part, inner) for part, inner in zip(value, plain, strict=True)]
+    return plain
 
 
 class Choice(Section):

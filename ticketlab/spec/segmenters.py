@@ -25,6 +25,7 @@ class Deeplab(ModelChoice):
     source: ClassVar[str] = "Chen et al. 2018, arXiv 1802.02611; He et al. 2016, arXiv 1512.03385"
     trains: ClassVar[Task] = SEGMENTER
     networks: ClassVar[tuple[str, ...]] = ("segmenter",)
+    backbone: ClassVar[str | None] = "segmenter.backbone"
 
     kind: Literal["deeplab"] = Field(default="deeplab", description="DeepLabV3+ segmentation network.")
     depth: Literal[50, 101] = Field(default=50, description="Layers of the residual network.")
@@ -48,4 +49,4 @@ class Deeplab(ModelChoice):
         if spec.train.batch < 2:
             what = f"`{self.name}` normalises over the images of a batch and cannot learn from one at a time"
             raise Impossible(("train", "batch"), what, mend="batch: 2 or more")
-        return self
+        return super().settled(spec, at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue
 
@@ -10,27 +10,32 @@ from ticketlab.spec.compute import Compute
 from ticketlab.spec.data import Data
 from ticketlab.spec.evaluate import Evaluate
 from ticketlab.spec.model import Model
-from ticketlab.spec.section import Section
+from ticketlab.spec.objectives import Train
+from ticketlab.spec.section import NoEffect, Section
 from ticketlab.spec.ticket import Arm, NoTicket, Ticket
-from ticketlab.spec.train import Train
 
 
 class Spec(Section):
     """One experiment; with a `matrix`, a family of them."""
 
     spec_version: Literal[1] = Field(default=1, description="Version of the spec language.")
-    name: str = Field(
+    name: Annotated[str, NoEffect("a label: the folder and the MLflow experiment that results are put into")] = Field(
         pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$",
         description="Name of the experiment: its folder under runs/ and its MLflow experiment. Does not affect results.",
     )
-    about: str = Field(default="", max_length=2000, description="One sentence for people. Does not affect results.")
+    about: Annotated[str, NoEffect("a sentence for people")] = Field(
+        default="", max_length=2000, description="One sentence for people. Does not affect results."
+    )
     seed: int = Field(
         default=0, ge=0, lt=2**63, description="Every random draw of the run is derived from this number."
     )
     data: Data = Field(description="Which images.")
     model: Model = Field(description="Which networks.")
     ticket: Ticket = Field(default=NoTicket(), description="How the mask is drawn.")
-    arms: tuple[Arm, ...] = Field(
+    arms: Annotated[
+        tuple[Arm, ...],
+        NoEffect("which trainings are done; each arm has an address of its own, and none changes another"),
+    ] = Field(
         default=("ticket",),
         min_length=1,
         max_length=5,
@@ -43,7 +48,7 @@ class Spec(Section):
         description="What is measured.",
     )
     compute: Compute = Field(default=Compute(), description="On what and how the arithmetic is done.")
-    matrix: dict[str, tuple[JsonValue, ...]] = Field(
+    matrix: Annotated[dict[str, tuple[JsonValue, ...]], NoEffect("a cell has its values in place already")] = Field(
         default={},
         description="Paths in this spec and the values each takes; every combination is one cell of the experiment.",
     )

@@ -10,12 +10,13 @@ from ticketlab.spec.augment import Augmentation
 from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.optimizer import Adam, Optimizer, Sgd
 from ticketlab.spec.rate_schedule import Constant, RateSchedule
-from ticketlab.spec.section import SMOKE_STEPS, Choice, Share, family
+from ticketlab.spec.section import SMOKE_STEPS, Choice, Share
 from ticketlab.spec.task import CLASSIFIER, GAN, SEGMENTER, Task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ticketlab.spec.evaluate import ExtractorChoice
     from ticketlab.spec.positions import Path
     from ticketlab.spec.spec import Spec
 
@@ -27,16 +28,23 @@ __all__ = [
     "Objective",
     "Optimizer",
     "PixelCrossEntropy",
-    "Train",
 ]
 
 SMOKE_BATCH = 4
 
 
 class Objective(Choice):
-    """What all trainings share."""
+    """What all trainings share.
+
+    `learns` names the networks that are trained, None for all of the model's; a mask lies only on those. An objective
+    may look at real images once, before every training: `prepared_by` then names a function (images, extractor) ->
+    tensors by name, given the uint8 images (N, C, S, S) that are trained on and, if it `looks_through` one, the
+    extractor (`Look` in ticketlab/training/setup.py). What it returns is `setup.prepared`; trainings share it.
+    """
 
     trains: ClassVar[Task]
+    learns: ClassVar[tuple[str, ...] | None] = None
+    prepared_by: ClassVar[str] = ""
 
     steps: int = Field(ge=1, le=100_000_000, description="Length of a training, in steps.")
     batch: int = Field(default=64, ge=1, le=65_536, description="Images per update.")
@@ -45,6 +53,11 @@ class Objective(Choice):
         default=Constant(), description="How the learning rate moves after the warm-up."
     )
     augment: tuple[Augmentation, ...] = Field(default=(), max_length=8, description="What is done to images, in order.")
+
+    @property
+    def looks_through(self) -> ExtractorChoice | None:
+        """The extractor whose features the objective needs; None for one that needs none."""
+        return None
 
     def forwards(self, networks: tuple[str, ...]) -> Mapping[str, int]:
         """Images each network works through per step, a backward pass counted as two forwards."""
@@ -166,9 +179,3 @@ class PixelCrossEntropy(Objective):
         """Also settles the optimiser."""
         optimizer = self.optimizer.settled(spec, (*at, "optimizer"))
         return super().settled(spec, at).model_copy(update={"optimizer": optimizer})
-
-
-if TYPE_CHECKING:
-    Train = Objective
-else:
-    Train = family("objectives", "objective", Hinge, NonSaturating, CrossEntropy, PixelCrossEntropy)

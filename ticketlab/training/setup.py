@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import torch
@@ -98,9 +98,17 @@ class Wearing(Protocol):
         ...
 
 
+Look = Callable[[Tensor], Tensor]
+"""An extractor: features (B, D) of images (B, C, S, S) with values from 0 to 255, bytes or not; differentiable."""
+
+
 @dataclass(frozen=True)
 class Setup:
-    """Everything one training works with; `scale` maps uint8 images to what the network expects."""
+    """Everything one training works with, `worn` naming every network; `scale` maps uint8 images to what the network expects.
+
+    `prepared` is what the objective's `prepared_by` made of the real images, on the CPU, and `extractor` the network it
+    looks through, on the device; both only where the objective asks for them.
+    """
 
     objective: Objective
     networks: Mapping[str, nn.Module]
@@ -111,6 +119,8 @@ class Setup:
     key: Key
     precision: Callable[[], AbstractContextManager[object]]
     compile: Callable[[nn.Module], Callable[..., Tensor]]
+    prepared: Mapping[str, Tensor] = field(default_factory=dict)
+    extractor: Look | None = None
 
     def augmented(self, images: Tensor, on: Literal["pixels", "scaled"], *address: str | int) -> Tensor:
         """Images after the augmentations that work `on` pixels or scaled images, drawn at `address`."""

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 def perform(asked: Step, place: Workplace) -> None:
     """Write `ticket.safetensors`: the mask after the last round, with where it comes from."""
     step = cast("Draw", asked)
-    networks = initial_networks(step.model, step.images, step.seed, "init")
+    given = place.input("initial", "weights.safetensors")
+    networks = initial_networks(step.model, step.images, step.seed, "init", given)
     about = TicketFacts(step.ticket.name, step.first - 1, step.seed, content_digest(tensors_of(networks)))
     _give_ranked_weights(networks, step, place)
     weights = _prunable(networks, step)

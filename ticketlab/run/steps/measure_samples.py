@@ -48,11 +48,13 @@ def measurer(measurement: Measurement, images: Images, seed: int, place: Workpla
     return measured
 
 
-def extractor_of(options: Extractor, images: Images, place: Workplace, device: Device) -> FeatureExtractor:
-    """The feature extractor on the device, with the weights of the `extractor` input if it is one that the lab trains."""
+def extractor_of(
+    options: Extractor, images: Images, place: Workplace, device: Device, role: str = "extractor"
+) -> FeatureExtractor:
+    """The feature extractor on the device, with the weights of the input of that role if it is one that is trained."""
     build = made(options.made_by)
     shape = shape_of(images)
-    path = place.input("extractor", "weights.safetensors")
+    path = place.input(role, "weights.safetensors")
     if path is None:
         extractor = cast("FeatureExtractor", build(options, shape))
     else:

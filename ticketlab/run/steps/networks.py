@@ -12,16 +12,24 @@ from ticketlab.models.build import build
 from ticketlab.randomness import Key
 from ticketlab.run.steps.images import shape_of
 from ticketlab.training import checkpoint
-from ticketlab.training.setup import under
+from ticketlab.training.setup import tensors_of, under
 
 if TYPE_CHECKING:
     from ticketlab.plan.steps import Images
     from ticketlab.spec.model import ModelChoice
 
 
-def initial_networks(model: ModelChoice, images: Images, seed: int, initial: str) -> dict[str, nn.Module]:
-    """The model's networks with the initial values of `seed`; `initial` tells the ticket's own from fresh ones."""
-    return build(model, shape_of(images), Key(seed).of(initial))
+def initial_networks(
+    model: ModelChoice, images: Images, seed: int, initial: str, given: Path | None = None
+) -> dict[str, nn.Module]:
+    """The model's networks with the initial values of `seed`; `initial` tells the ticket's own from fresh ones.
+
+    `given` is a file of tensors that take the place of initial values; what it does not hold keeps them.
+    """
+    networks = build(model, shape_of(images), Key(seed).of(initial))
+    if given is not None:
+        load_networks(networks, {**tensors_of(networks), **trained_weights(given)})
+    return networks
 
 
 def load_networks(networks: Mapping[str, nn.Module], weights: Mapping[str, Tensor]) -> None:

@@ -9,7 +9,9 @@ from torch import nn
 
 from ticketlab.datasets.pack import Split, read_split
 from ticketlab.made import made
+from ticketlab.plan.steps import PREPARED
 from ticketlab.run.steps.images import scaling_of, shown
+from ticketlab.run.steps.measure_samples import extractor_of
 from ticketlab.run.steps.networks import trained_weights
 from ticketlab.training.setup import BatchStream, Setup, Training, Wearing
 
@@ -43,6 +45,8 @@ def training_of(
 ) -> Training:
     """The objective's training of networks on the device, in the way they wear their ticket, on `batches` of `images`."""
     scaling = scaling_of(images, images.scaling, place)
+    prepared = place.input("prepared", PREPARED)
+    lens = objective.looks_through
     setup = Setup(
         objective=objective,
         networks=networks,
@@ -53,5 +57,7 @@ def training_of(
         key=key,
         precision=device.precision,
         compile=device.compiled,
+        prepared={} if prepared is None else trained_weights(prepared),
+        extractor=None if lens is None else extractor_of(lens, images, place, device, "looks_through").look,
     )
     return cast("Training", made(objective.made_by)(setup))

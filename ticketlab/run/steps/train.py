@@ -35,7 +35,8 @@ def perform(asked: Step, place: Workplace) -> None:
     """Write `weights.safetensors` (and `rewind.safetensors` where a later round returns to an early step)."""
     step = cast("Train", asked)
     device = arrange(step.compute)
-    networks = initial_networks(step.model, step.images, step.seed, step.initial)
+    given = place.input("initial", "weights.safetensors")
+    networks = initial_networks(step.model, step.images, step.seed, step.initial, given)
     start = place.input("start", "rewind.safetensors" if step.begin else "weights.safetensors")
     if start is not None:
         load_networks(networks, trained_weights(start))

@@ -1,0 +1,54 @@
+"""Stand-ins for files of weights that are not at hand: noise in their layout, for smoke runs only."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ticketlab.datasets.synthetic import PREFIX
+from ticketlab.files import sha256_bytes, write_atomically
+from ticketlab.made import made
+from ticketlab.models.build import build
+from ticketlab.models.pretrained import HEAD, ORIGINS
+from ticketlab.randomness import Key
+from ticketlab.run.start_file import WEIGHTS, StartFile
+from ticketlab.spec.start import StateDictFile
+from ticketlab.training import checkpoint
+
+if TYPE_CHECKING:
+    from ticketlab.datasets.shape import ImageShape
+    from ticketlab.run.project import Project
+    from ticketlab.spec.modelling import ModelChoice
+
+
+def on_hand_or_noise(model: ModelChoice, shape: ImageShape, project: Project) -> ModelChoice:
+    """The model, starting from a stand-in where the file it starts from is not on this machine.
+
+    A stand-in has the names that such a file has, initial values of another seed, and no head. It is read, checked and
+    mapped like the file itself, so a smoke run proves all of the start but the file.
+    """
+    if model.start is None:
+        return model
+    wanted: StartFile = made(model.start.made_by)(model.start, model, project.home(WEIGHTS))
+    if wanted.at_hand() is not None:
+        return model
+    return model.model_copy(update={"start": _stand_in(model, shape, wanted.name, project.lab / WEIGHTS)})
+
+
+@cache
+def _stand_in(model: ModelChoice, shape: ImageShape, wanted: str, folder: Path) -> StateDictFile:
+    """A file of noise, written once for all cells."""
+    assert model.start is not None, "there is something to stand in for"
+    assert model.backbone is not None, "the spec was not resolved"
+    network, _, part = model.backbone.partition(".")
+    trunk = build(model, shape, Key(0).of("stand-in", wanted))[network].get_submodule(part)
+    origin = ORIGINS[model.start.names]
+    missing = (*origin.random, HEAD)
+    content = checkpoint.encode(
+        {origin.prefix + name: value for name, value in trunk.state_dict().items() if not name.startswith(missing)},
+        {"stands in for": wanted},
+    )
+    path = folder / f"{PREFIX}{Path(wanted).stem}.safetensors"
+    write_atomically(path, content)
+    return StateDictFile(file=str(path), sha256=sha256_bytes(content), names=model.start.names)
