@@ -28,9 +28,10 @@ from ticketlab.run.device import arrange
 from ticketlab.run.journal import Journal
 from ticketlab.spec.compute import Compute
 from ticketlab.spec.model import Lenet, ModelChoice, Sngan
-from ticketlab.spec.train import Adam, CrossEntropy, Hinge, Objective
+from ticketlab.spec.optimizer import Adam
+from ticketlab.spec.train import CrossEntropy, Hinge, Objective
 from ticketlab.tickets.mask import Mask
-from ticketlab.tickets.worn import Bare, Fixed
+from ticketlab.tickets.worn import Fixed, Wearing
 from ticketlab.training.adversarial import hinge
 from ticketlab.training.classification import cross_entropy
 from ticketlab.training.loop import Course, follow
@@ -62,13 +63,11 @@ def lab_loop(
     generator = torch.Generator().manual_seed(1)
     mask = Mask({name: torch.rand(weight.shape, generator=generator) < 0.5 for name, weight in weights.items()})
     scaling = Scaling.of("symmetric", (0.5,), (0.5,))
+    wearing = Wearing(networks, {first: Fixed(networks[first], weights, mask)})
     setup = Setup(
         objective=objective,
         networks=networks,
-        worn={
-            name: Fixed(network, weights, mask) if name == first else Bare(network)
-            for name, network in networks.items()
-        },
+        wearing=wearing,
         batches=batches,
         scale=lambda pixels: device.images(scaling(pixels)),
         augmenters=(),
@@ -83,7 +82,7 @@ def lab_loop(
 
     def steps(count: int) -> None:
         course = Course(done[0], done[0] + count, compute, folder)
-        follow(training, course, journal, lambda: False)
+        follow(training, wearing, course, journal, lambda: False)
         done[0] += count
 
     return steps

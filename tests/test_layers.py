@@ -15,8 +15,8 @@ import ticketlab
 ROOT = Path(ticketlab.__file__).parent
 
 LEVELS = (
-    ("cores", "errors", "files", "inert_pickle", "randomness", "tensors"),
-    ("made",),
+    ("cores", "errors", "files", "randomness"),
+    ("made", "inert_pickle", "tensors"),
     ("spec",),
     ("models", "augment", "datasets"),
     ("plan", "tickets", "training", "metrics", "ledger", "tracking", "report"),

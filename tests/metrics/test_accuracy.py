@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ticketlab.errors import DataError
-from ticketlab.metrics.accuracy import classify
+from ticketlab.metrics.accuracy import accuracy, classify, loss
+from ticketlab.spec.metric import Accuracy, Loss
 
 
 def scale(images: Tensor) -> Tensor:
@@ -37,8 +38,9 @@ def test_the_size_of_the_last_batch_does_not_weigh_its_images(batch: int) -> Non
     network, (pixels, labels) = classifier(), images(23)
     logits = network.eval()(scale(pixels)).detach().double()
     found = classify(network, pixels, labels, scale, batch)
-    assert found["accuracy"] == int((logits.argmax(1) == labels).sum()) / 23
-    assert found["loss"] == pytest.approx(float(F.cross_entropy(logits, labels)), rel=1e-6)
+    assert torch.equal(found.predicted, logits.argmax(1))
+    assert accuracy(Accuracy(), found) == {"accuracy": int((logits.argmax(1) == labels).sum()) / 23}
+    assert loss(Loss(), found)["loss"] == pytest.approx(float(F.cross_entropy(logits, labels)), rel=1e-6)
 
 
 def test_a_network_that_knows_nothing_loses_the_logarithm_of_the_classes() -> None:
@@ -46,7 +48,7 @@ def test_a_network_that_knows_nothing_loses_the_logarithm_of_the_classes() -> No
     nn.init.zeros_(network[4].weight)
     nn.init.zeros_(network[4].bias)
     pixels, labels = images(12)
-    assert classify(network, pixels, labels, scale, 5)["loss"] == pytest.approx(math.log(3))
+    assert loss(Loss(), classify(network, pixels, labels, scale, 5))["loss"] == pytest.approx(math.log(3))
 
 
 def test_mode_buffers_gradients_and_generator_stay_as_they_were() -> None:

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 from ticketlab.datasets.shape import ImageShape
+from ticketlab.errors import SpecError
+from ticketlab.models import schemes
 from ticketlab.models.build import build
 from ticketlab.models.initialise import fans
 from ticketlab.models.prunable import prunable
@@ -71,3 +73,13 @@ def test_any_model_takes_any_initialiser_and_normalisation_starts_neutral(model,
             if isinstance(layer, nn.BatchNorm2d):
                 assert torch.equal(layer.weight, torch.ones_like(layer.weight))
                 assert torch.equal(layer.bias, torch.zeros_like(layer.bias))
+
+
+def test_layers_that_a_scheme_knows_nothing_of_are_refused() -> None:
+    scheme = schemes.normal(Normal())
+    with pytest.raises(SpecError, match="how a Embedding starts"):
+        scheme(nn.Embedding(3, 4))
+    weight, bias = scheme(nn.GroupNorm(1, 2))
+    source = torch.Generator()
+    assert torch.equal(weight(torch.Size([2]), source), torch.ones(2))
+    assert torch.equal(bias(torch.Size([2]), source), torch.zeros(2))

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from ticketlab.datasets.shape import ImageShape
 from ticketlab.errors import SpecError
 from ticketlab.models.build import build
+from ticketlab.models.entering import Generates, input_shape
 from ticketlab.randomness import Key
 from ticketlab.spec.model import Sngan
 
@@ -151,3 +152,13 @@ def test_the_start_is_xavier_for_convolutions_and_near_one_for_norms():
 def test_other_sizes_are_refused_with_the_allowed_ones():
     with pytest.raises(SpecError, match="32, 48 or 64"):
         build(SMALL, ImageShape(3, 28, 10), Key(1))
+
+
+def test_a_generator_draws_what_it_is_fed_and_says_its_shape() -> None:
+    generator = build(Sngan(width=4, critic_width=4, latent=7), ImageShape(1, 32, 10), Key(0))["generator"]
+    assert isinstance(generator, Generates)
+    (first,) = generator.entering(5, Key(3))
+    assert first.shape == (5, 7)
+    assert torch.equal(generator.entering(5, Key(3))[0], first)
+    assert not torch.equal(generator.entering(5, Key(4))[0], first)
+    assert input_shape(generator, ImageShape(1, 32, 10)) == (7,)

@@ -117,11 +117,17 @@ def test_every_choice_among_the_asked_values_brings_its_source(planned: Callable
         "ticketlab.run.steps.measure_samples",
         "ticketlab.models.sngan",
         "ticketlab.training.adversarial",
+        "ticketlab.training.optimizers",
+        "ticketlab.training.rates",
         "ticketlab.augment.diffaugment",
         "ticketlab.metrics.extractors",
+        "ticketlab.metrics.frechet",
+        "ticketlab.metrics.prdc",
         "ticketlab.models.convnet",
     }
-    assert "ticketlab.tickets.magnitude" in step_of(plan, "draw").sources()
+    drawing = {"magnitude", "scope", "structure"}
+    assert {f"ticketlab.tickets.{module}" for module in drawing} <= set(step_of(plan, "draw").sources())
+    assert "ticketlab.tickets.structure" in step_of(plan, "control").sources()
     assert "ticketlab.models.convnet" in step_of(plan, "statistics").sources()
 
 

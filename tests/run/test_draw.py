@@ -20,7 +20,8 @@ from ticketlab.spec.catalog import KNOWN
 from ticketlab.spec.compute import Compute
 from ticketlab.spec.drawing import Probe, Probed, Schedule
 from ticketlab.spec.model import Mlp, Sngan
-from ticketlab.spec.train import Adam, CrossEntropy, Hinge
+from ticketlab.spec.optimizer import Adam
+from ticketlab.spec.train import CrossEntropy, Hinge
 from ticketlab.tickets.file import read
 
 NOISE = PREFIX + "fashion-mnist"

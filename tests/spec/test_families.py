@@ -84,3 +84,91 @@ def test_a_package_is_found_whatever_is_imported_first(first: str, turn: int, in
     code = f"import sys; sys.path.insert(0, {str(installed)!r})\n" + ASK.format(first=first)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.stdout.split(), done.stderr) == (["odd", "tiny_thing", "plain"], "")
+
+
+EVERY = {
+    "models": (
+        "modelling:ModelChoice",
+        "kind",
+        "trains: ClassVar[Task] = CLASSIFIER\n    networks: ClassVar = ('odd',)",
+    ),
+    "initialisers": ("initial:Initialiser", "kind", ""),
+    "methods": ("drawing:Drawn", "method", ""),
+    "scopes": ("scope:ScopeChoice", "kind", ""),
+    "structures": ("structure:StructureChoice", "kind", ""),
+    "objectives": ("train:Objective", "objective", "optimizer: Optimizer = Field(description='How.')"),
+    "optimizers": ("optimizer:OptimizerChoice", "kind", "lr: float = Field(default=0.5, description='Rate.')"),
+    "rate_schedules": ("rate_schedule:RateChoice", "kind", ""),
+    "augmentations": ("section:Choice", "kind", ""),
+    "extractors": ("section:Choice", "kind", ""),
+    "metrics": ("metric:MetricChoice", "kind", "measures: ClassVar = (CLASSIFIER,)"),
+}
+MEMBER = '''
+from ticketlab.spec.{module} import {base}
+
+
+class {name}({base}):
+    """Odd."""
+
+    made_by: ClassVar[str] = "odd_ticket:made"
+    about: ClassVar[str] = "odd"
+    {tag}: Literal["{name}"] = Field(default="{name}", description="Odd.")
+    {extra}
+'''
+HEAD = """from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from ticketlab.spec.optimizer import Optimizer
+from ticketlab.spec.task import CLASSIFIER, Task
+"""
+ASK_ALL = """
+import json
+from jsonschema import Draft202012Validator
+from ticketlab.spec.schema import json_schema
+from ticketlab.spec.section import Family
+from ticketlab.spec.spec import Spec
+
+def page(member):
+    return {
+        "name": "x",
+        "data": {"dataset": "mnist"},
+        "model": {"kind": "odd_models", "init": member("initialisers")},
+        "ticket": {"method": "odd_methods", "schedule": {"rate": 0.5},
+                   "scope": member("scopes"), "structure": member("structures")},
+        "train": {"objective": "odd_objectives", "steps": 1, "optimizer": member("optimizers"),
+                  "rate_schedule": member("rate_schedules"), "augment": [member("augmentations")]},
+        "evaluate": {"metrics": [member("metrics")], "extractor": member("extractors")},
+    }
+
+by_name = page(lambda plural: "odd_" + plural)
+written = page(lambda plural: {"kind": "odd_" + plural})
+specs = [Spec.model_validate_json(json.dumps(one), strict=True) for one in (by_name, written)]
+assert specs[0] == specs[1]
+asks = json.dumps(specs[0].asks())
+validator = Draft202012Validator(json_schema())
+families = sorted(one.plural for one in Family.__subclasses__())
+assert all('"odd_' + plural + '"' in asks for plural in families)
+for one in (by_name, written, {**written, "model": "odd_models"}):
+    assert list(validator.iter_errors(one)) == []
+for path in (("model", "init"), ("ticket", "scope"), ("train", "optimizer"), ("evaluate", "extractor")):
+    wrong = json.loads(json.dumps(by_name))
+    wrong[path[0]][path[1]] += "s"
+    assert len(list(validator.iter_errors(wrong))) == 1
+print(*families)
+"""
+
+
+def test_every_family_takes_a_member_of_a_package_by_name_or_written_out(installed: Path) -> None:
+    members = [
+        MEMBER.format(
+            module=home.partition(":")[0], base=home.partition(":")[2], name=f"odd_{plural}", tag=tag, extra=extra
+        )
+        for plural, (home, tag, extra) in EVERY.items()
+    ]
+    (installed / "odd_ticket.py").write_text(HEAD + "".join(members))
+    points = "".join(f"[ticketlab.{plural}]\nodd = odd_ticket:odd_{plural}\n" for plural in EVERY)
+    (installed / "odd_ticket-1.dist-info" / "entry_points.txt").write_text(points)
+    code = f"import sys; sys.path.insert(0, {str(installed)!r})\n{ASK_ALL}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout.split(), done.stderr) == (sorted(EVERY), "")

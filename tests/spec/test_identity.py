@@ -126,13 +126,19 @@ def test_a_whole_number_where_a_fraction_may_stand_is_the_same_experiment() -> N
     assert identity(one) == identity(two)
 
 
+def test_a_name_alone_is_the_same_experiment_as_the_mapping_it_stands_for() -> None:
+    short = spec(ticket={**DRAWN, "scope": "erk", "structure": "channels"}, model="sngan")
+    long = spec(ticket={**DRAWN, "scope": {"kind": "erk"}, "structure": {"kind": "channels"}})
+    assert identity(short) == identity(long)
+
+
 @pytest.mark.parametrize(
     ("page", "expected"),
     [
-        (spec(), "2ccc051fd18dc58edc7787e47558707955ebbe74fe2e7e64f39e8eb3f2e8e773"),
+        (spec(), "07078f943de7186b21a5f680d480da06e514237fa945701834d6d43a887da720"),
         (
             spec(seed=7, ticket=DRAWN, model={"kind": "mlp"}, train={"objective": "cross_entropy", "steps": 9}),
-            "2c443ed0e35dfaa635342e5b876d7081c903335f6892d76b72ff585a5ab16d5d",
+            "5250744a7ab882946b12a708944023a06872bf317ecc6cc83ee8aa246dac4385",
         ),
     ],
 )

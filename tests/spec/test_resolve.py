@@ -10,6 +10,7 @@ import pytest
 from ticketlab.spec.catalog import KNOWN
 from ticketlab.spec.drawing import SMOKE_ROUNDS
 from ticketlab.spec.impossible import Impossible
+from ticketlab.spec.metric import Accuracy, Frechet, Kernel, Loss, Prdc
 from ticketlab.spec.resolve import resolve
 from ticketlab.spec.section import SMOKE_STEPS
 from ticketlab.spec.smoke import IMAGES, smoke
@@ -26,6 +27,7 @@ CLASSIFIER = {
     "model": {"kind": "lenet"},
     "train": {"objective": "cross_entropy", "steps": 100},
 }
+TWO_OF_FOUR = {"kind": "n_of_m", "n": 2, "m": 4}
 DRAWN = {"method": "magnitude", "schedule": {"rate": 0.5}}
 
 
@@ -45,7 +47,7 @@ def resolved(page: dict[str, Any], **sections: Any) -> Spec:
 def test_a_gan_is_resolved_as_the_papers_do() -> None:
     found = resolved(GAN, ticket=DRAWN)
     assert (found.data.size, found.data.scaling) == (32, "symmetric")
-    assert found.evaluate.metrics == ("frechet", "prdc")
+    assert found.evaluate.metrics == (Frechet(), Prdc())
     assert found.evaluate.split == "train"
     assert found.train.critic_optimizer == found.train.optimizer  # type: ignore[attr-defined]
     assert found.ticket.networks == ("generator",)  # type: ignore[attr-defined]
@@ -56,7 +58,7 @@ def test_a_gan_is_resolved_as_the_papers_do() -> None:
 def test_a_classifier_is_resolved_as_the_papers_do() -> None:
     found = resolved(CLASSIFIER, ticket=DRAWN)
     assert (found.data.size, found.data.scaling) == (28, "standard")
-    assert found.evaluate.metrics == ("accuracy", "loss")
+    assert found.evaluate.metrics == (Accuracy(), Loss())
     assert found.evaluate.split == "test"
     assert found.ticket.networks == ("classifier",)  # type: ignore[attr-defined]
     assert found.ticket.layers == ("conv", "linear")  # type: ignore[attr-defined]
@@ -100,7 +102,7 @@ def test_what_is_written_is_kept() -> None:
         evaluate={"metrics": ["kernel"], "split": "test"},
     )
     assert found.data.size == 48
-    assert found.evaluate.metrics == ("kernel",)
+    assert found.evaluate.metrics == (Kernel(),)
     assert found.evaluate.split == "test"
     assert found.train.critic_optimizer.kind == "sgd"  # type: ignore[attr-defined]
     assert (found.ticket.networks, found.ticket.layers) == (("critic",), ("linear",))  # type: ignore[attr-defined]
@@ -110,6 +112,12 @@ def test_what_is_written_is_kept() -> None:
 def test_kinds_of_layer_named_by_the_schedule_are_those_that_are_pruned() -> None:
     found = resolved(CLASSIFIER, ticket={"method": "magnitude", "schedule": {"rate": {"linear": 0.2}}})
     assert found.ticket.layers == ("linear",)  # type: ignore[attr-defined]
+
+
+def test_n_of_m_inputs_are_one_round_to_their_share() -> None:
+    for n, m, density in ((2, 4, 0.5), (1, 3, 0.333)):
+        ticket = {"method": "magnitude", "schedule": {"density": density}, "structure": {**TWO_OF_FOUR, "n": n, "m": m}}
+        assert resolved(CLASSIFIER, ticket=ticket).ticket.structure.n == n  # type: ignore[attr-defined]
 
 
 def test_random_pruning_needs_no_training_before_it() -> None:
@@ -139,9 +147,21 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], tuple[str | int, ...]]] = [
         {"train": {"rate_schedule": {"kind": "milestones", "at": [0.7, 0.5]}}},
         ("train", "rate_schedule", "at"),
     ),
+    (
+        CLASSIFIER,
+        {"train": {"optimizer": {"kind": "sgd", "momentum": 0, "nesterov": True}}},
+        ("train", "optimizer", "nesterov"),
+    ),
+    (
+        GAN,
+        {"train": {"critic_optimizer": {"kind": "sgd", "momentum": 0, "nesterov": True}}},
+        ("train", "critic_optimizer", "nesterov"),
+    ),
     (GAN, {"evaluate": {"metrics": ["frechet", "accuracy"]}}, ("evaluate", "metrics", 1)),
     (CLASSIFIER, {"evaluate": {"metrics": ["frechet"]}}, ("evaluate", "metrics", 0)),
+    (GAN, {"evaluate": {"metrics": ["frechet", {"kind": "frechet"}]}}, ("evaluate", "metrics", 1)),
     (GAN, {"evaluate": {"samples": 5}}, ("evaluate", "samples")),
+    (GAN, {"evaluate": {"samples": 9, "metrics": [{"kind": "prdc", "neighbours": 9}]}}, ("evaluate", "samples")),
     (
         GAN,
         {"evaluate": {"extractor": {"kind": "lab_classifier", "model": {"kind": "sngan"}}}},
@@ -160,6 +180,16 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], tuple[str | int, ...]]] = [
     (CLASSIFIER, {"ticket": {**DRAWN, "rewind": {"step": 100}}}, ("ticket", "rewind", "step")),
     (CLASSIFIER, {"ticket": {**DRAWN, "rewind": {"step": 50}, "round_steps": 50}}, ("ticket", "rewind", "step")),
     (CLASSIFIER, {"ticket": {**DRAWN, "rank": "ema"}}, ("ticket", "rank")),
+    (
+        CLASSIFIER,
+        {"ticket": {"method": "magnitude", "schedule": {"density": 0.4}, "structure": TWO_OF_FOUR}},
+        ("ticket", "schedule"),
+    ),
+    (
+        CLASSIFIER,
+        {"ticket": {"method": "magnitude", "schedule": {"density": 0.5, "rounds": 2}, "structure": TWO_OF_FOUR}},
+        ("ticket", "schedule"),
+    ),
 ]
 
 
@@ -193,7 +223,7 @@ def test_a_smoke_spec_is_tiny_and_resolves_to_itself(page: dict[str, Any]) -> No
     assert (tiny.ticket.round_steps, tiny.ticket.schedule.rounds) == (SMOKE_STEPS, SMOKE_ROUNDS)  # type: ignore[attr-defined]
     assert tiny.ticket.rewind.step == 1  # type: ignore[attr-defined]
     assert tiny.evaluate.every == 1
-    assert tiny.evaluate.samples > tiny.evaluate.neighbours
+    assert all(tiny.evaluate.samples >= metric.fewest_samples for metric in tiny.evaluate.metrics or ())
     assert tiny.model == asked.model
     assert tiny.arms == asked.arms
     assert resolve(tiny, dataset) == tiny
@@ -218,7 +248,7 @@ def test_a_smoke_spec_draws_where_the_spec_draws() -> None:
 
 
 def test_a_smoke_spec_with_many_neighbours_generates_enough() -> None:
-    asked = resolved(GAN, evaluate={"neighbours": 100, "samples": 5000})
+    asked = resolved(GAN, evaluate={"metrics": [{"kind": "prdc", "neighbours": 100}], "samples": 5000})
     assert smoke(asked, 10).evaluate.samples == 101
 
 

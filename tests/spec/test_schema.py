@@ -26,6 +26,17 @@ def properties(schema: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     yield from schema["properties"]["matrix"]["properties"].items()
 
 
+def families_in(schema: Any, around: tuple[Any, ...] = ()) -> Iterator[tuple[dict[str, Any], tuple[Any, ...]]]:
+    """Every place where a member of a family may stand, each with the schemas that may stand there instead."""
+    if isinstance(schema, dict):
+        if "discriminator" in schema:
+            yield schema, around
+        for key, value in schema.items():
+            yield from families_in(value, tuple(value) if key == "anyOf" else ())
+    for value in schema if isinstance(schema, list) else ():
+        yield from families_in(value, around)
+
+
 def test_the_schema_is_valid_and_every_property_is_described(validator: Draft202012Validator) -> None:
     Draft202012Validator.check_schema(validator.schema)
     described = list(properties(validator.schema))
@@ -56,15 +67,24 @@ def test_the_matrix_completes_every_path_that_may_be_varied(validator: Draft2020
 
 
 def test_members_of_a_family_are_told_apart_by_a_required_constant(validator: Draft202012Validator) -> None:
-    places = [place for _, schema in properties(validator.schema) for place in (schema, schema.get("items", {}))]
-    families = [place for place in places if "oneOf" in place]
+    families = list(families_in(validator.schema))
     assert len(families) >= 7
-    for family in families:
+    for family, _ in families:
         key = family["discriminator"]["propertyName"]
         for reference in family["oneOf"]:
             member = validator.schema["$defs"][reference["$ref"].rpartition("/")[2]]
             assert key in member["required"]
             assert member["properties"][key]["const"] in family["discriminator"]["mapping"]
+
+
+def test_names_alone_are_offered_for_the_members_that_need_no_more(validator: Draft202012Validator) -> None:
+    for family, around in families_in(validator.schema):
+        needs = {
+            name: len(validator.schema["$defs"][reference.rpartition("/")[2]]["required"]) > 1
+            for name, reference in family["discriminator"]["mapping"].items()
+        }
+        offered = [name for schema in around for name in schema.get("enum", ())]
+        assert sorted(offered) == sorted(name for name, more in needs.items() if not more)
 
 
 @pytest.mark.parametrize(
@@ -74,6 +94,7 @@ def test_members_of_a_family_are_told_apart_by_a_required_constant(validator: Dr
         "{ticket.schedule.density: [0.1, {conv: 0.1}]}",
         "{ticket: [{method: none}, {method: random, schedule: {rate: 0.1}}]}",
         "{train.augment: [[], [{kind: flip}]], train.optimizer.lr: [0.1]}",
+        "{train.augment: [[flip], [flip, {kind: crop}]], model: [sngan], model.init: [normal, {kind: normal}]}",
     ],
 )
 def test_what_loading_accepts_in_a_matrix_the_schema_accepts(

@@ -3,8 +3,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ticketlab.spec.language import place_at
-from ticketlab.spec.wording import tags
+from ticketlab.spec.language import place_at, tags
 
 SCREENS = [
     (
@@ -71,7 +70,7 @@ x.yaml:8:11: ticket.method: found the text `magnitud`
         [],
         """\
 x.yaml:9:10: ticket.scope: found the text `globl`
-     allowed: one of `global`, `layer`, `erk` (One threshold for all prunable weights of a network, one for each layer at equal density, or one for each layer at densities by Erdos-Renyi kernel)
+     allowed: one of `global`, `layer`, `erk`, or a mapping whose `kind` is one of these (One threshold for all prunable weights of a network, one for each layer at equal density, or one for each layer at densities by Erdos-Renyi kernel)
   -> did you mean `global`?""",
     ),
     (
@@ -81,7 +80,7 @@ x.yaml:9:10: ticket.scope: found the text `globl`
         [],
         """\
 x.yaml:1:1: model: missing
-     allowed: a mapping whose `kind` is one of <model> (Which networks)
+     allowed: one of <model>, or a mapping whose `kind` is one of these (Which networks)
   -> add `model:` to the spec""",
     ),
     (
@@ -95,14 +94,43 @@ x.yaml:6:1: model.kind: missing
   -> add `kind:` under `model`""",
     ),
     (
-        "a name where a section belongs",
+        "a misspelt name of a member",
         "model: {kind: sngan, width: 64}",
-        "model: sngan",
+        "model: sngann",
         [],
         """\
-x.yaml:6:8: model: found the text `sngan`
-     allowed: a mapping whose `kind` is one of <model> (Which networks)
-  -> did you mean `{kind: sngan}`?""",
+x.yaml:6:8: model: found the text `sngann`
+     allowed: one of <model>, or a mapping whose `kind` is one of these (Which networks)
+  -> did you mean `sngan`?""",
+    ),
+    (
+        "the name of a member that needs more",
+        "train:\n  objective: hinge\n  steps: 100\n  augment: [{kind: diffaugment}]",
+        "train: hinge",
+        [],
+        """\
+x.yaml:10:8: train: found the text `hinge`
+     allowed: a mapping whose `objective` is one of `hinge`, `non_saturating`, `cross_entropy` (How the ticket is trained)
+  -> did you mean `{objective: hinge, steps: ...}`?""",
+    ),
+    (
+        "a misspelt metric",
+        "  steps: 100\n",
+        "  steps: 100\nevaluate: {metrics: [frechet, prdk]}\n#",
+        [],
+        """\
+x.yaml:13:31: evaluate.metrics.1: found the text `prdk`
+     allowed: one of `accuracy`, `loss`, `frechet`, `kernel`, `prdc`, or a mapping whose `kind` is one of these (What is measured; null is accuracy and loss for classifiers, frechet and prdc for GANs)
+  -> did you mean `prdc`?""",
+    ),
+    (
+        "a key of the wrong member below a name",
+        "steps: 100",
+        "steps: 100\n  optimizer: sgd",
+        ["train.optimizer.beta1=0.5"],
+        """\
+--set train.optimizer.beta1=0.5: train.optimizer.beta1: no such key
+  -> it belongs to `adam`, not to `sgd`""",
     ),
     (
         "a key of another section",
@@ -250,7 +278,7 @@ def test_no_screen_speaks_the_words_of_pydantic() -> None:
         ("seed: 0", "seed: 9223372036854775808", "9223372036854775808", ""),
         ("[{kind: diffaugment}]", "{kind: diffaugment}", "a mapping with `kind`", "write a list: start the entry with"),
         ("[{kind: diffaugment}]", "diffaugment", "the text `diffaugment`", "write a list: `[diffaugment]`"),
-        ("[{kind: diffaugment}]", "[diffaugment]", "the text `diffaugment`", "did you mean `{kind: diffaugment}`?"),
+        ("[{kind: diffaugment}]", "[diffaugmnt]", "the text `diffaugmnt`", "did you mean `diffaugment`?"),
         ("width: 64", "width: [64]", "the list `[64]`", ""),
         ("kind: sngan, width: 64", "kind: lenet, channels: [1, 2, 3]", "the list `[1, 2, 3]`", ""),
         ("kind: sngan, width: 64", "kind: lenet, channels: [1]", "the list `[1]`", ""),

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ticketlab.models.prunable import prunable
 from ticketlab.randomness import Key
 from ticketlab.spec.ticket import EdgePopup
-from ticketlab.tickets.edge_popup import Searched, worn
+from ticketlab.tickets.edge_popup import Searched, wearing
 
 
 def network() -> nn.Sequential:
@@ -24,8 +25,12 @@ def network() -> nn.Sequential:
 
 
 def searched(module: nn.Sequential, **options: object) -> Searched:
-    layers = {f"net.{name}": weight for name, weight in module.named_parameters() if name.endswith("weight")}
-    return worn(EdgePopup(**{"density": 0.3, **options}), module, layers, Key(4))  # type: ignore[arg-type]
+    networks = {"net": module}
+    weights = prunable(networks, ("net",), ("linear",))
+    made = wearing(EdgePopup(**{"density": 0.3, **options}), networks, weights, Key(4))  # type: ignore[arg-type]
+    found = made.worn["net"]
+    assert isinstance(found, Searched)
+    return found
 
 
 def magnitudes(search: Searched) -> dict[str, Tensor]:
@@ -43,7 +48,7 @@ def test_every_layer_keeps_exactly_its_share_and_its_highest_scores(density: flo
 
 
 def test_a_global_threshold_is_one_for_all_layers() -> None:
-    search = searched(network(), scope="global")
+    search = searched(network(), scope={"kind": "global"})
     mask, scores = search.mask(), magnitudes(search)
     lowest_kept = min(float(scores[layer][kept].min()) for layer, kept in mask.items() if kept.any())
     highest_pruned = max(float(scores[layer][~kept].max()) for layer, kept in mask.items() if not kept.all())
@@ -52,7 +57,7 @@ def test_a_global_threshold_is_one_for_all_layers() -> None:
 
 
 def test_equal_scores_are_kept_in_the_order_of_their_index() -> None:
-    search = searched(network(), density=0.5, scope="global")
+    search = searched(network(), density=0.5, scope={"kind": "global"})
     search.load({layer: torch.full_like(score, -0.25) for layer, score in search.learns().items()})
     bits = torch.cat([kept.reshape(-1) for kept in search.mask().values()])
     assert bits.tolist() == [True] * 28 + [False] * 28
@@ -75,7 +80,7 @@ def test_scores_get_the_gradient_of_their_weight_straight_through_the_mask() -> 
     images = torch.randn(4, 5, generator=torch.Generator().manual_seed(1))
     module(images).square().sum().backward()
     raw = {layer: module.get_parameter(layer.removeprefix("net.")).grad for layer in search.learns()}
-    search.after_backward()
+    search.after_backward(0)
     for layer, score in search.learns().items():
         expected = raw[layer] * frozen[layer] * score.detach().sign()
         assert score.grad is not None
@@ -93,9 +98,9 @@ def test_nothing_but_scores_learns_and_pruned_weights_come_back_as_they_were() -
     seen = {search.mask().digest()}
     for _ in range(20):
         module(images).square().sum().backward()
-        search.after_backward()
+        search.after_backward(0)
         optimizer.step()
-        search.after_step()
+        search.after_step(0)
         seen.add(search.mask().digest())
         for layer, kept in search.mask().items():
             name = layer.removeprefix("net.")

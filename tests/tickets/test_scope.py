@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ticketlab.spec.drawing import DensityByKind, Schedule
-from ticketlab.tickets.scope import Budget, Layer, budgets, erdos_renyi, network_of
+from ticketlab.spec.scope import Erk, Global, PerLayer, ScopeChoice
+from ticketlab.tickets.scope import Budget, Layer, apart, budgets, erdos_renyi, network_of
 
 LAYERS = {
     "generator.l1.weight": Layer("linear", (8, 4), 32),
@@ -23,14 +26,14 @@ BY_KIND = Schedule(density=DensityByKind(conv=0.5, linear=0.25))
 
 
 def test_global_is_per_network() -> None:
-    assert budgets("global", LAYERS, HALF, 1) == [
+    assert budgets(Global(), LAYERS, HALF, 1) == [
         Budget(("generator.l1.weight", "generator.c1.weight", "generator.c2.weight"), 142),
         Budget(("critic.c1.weight", "critic.l5.weight"), 56),
     ]
 
 
 def test_kinds_are_never_mixed_where_they_have_budgets() -> None:
-    assert budgets("global", LAYERS, BY_KIND, 1) == [
+    assert budgets(Global(), LAYERS, BY_KIND, 1) == [
         Budget(("generator.l1.weight",), 8),
         Budget(("critic.c1.weight",), 54),
         Budget(("generator.c1.weight", "generator.c2.weight"), 126),
@@ -38,12 +41,40 @@ def test_kinds_are_never_mixed_where_they_have_budgets() -> None:
     ]
 
 
-@pytest.mark.parametrize("scope", ["layer", "erk"])
+@pytest.mark.parametrize("scope", [PerLayer(), Erk()], ids=lambda one: one.kind)
 @pytest.mark.parametrize("schedule", [HALF, BY_KIND])
-def test_other_scopes_put_every_layer_alone_and_keep_as_much(scope: str, schedule: Schedule) -> None:
+def test_other_scopes_put_every_layer_alone_and_keep_as_much(scope: ScopeChoice, schedule: Schedule) -> None:
     found = budgets(scope, LAYERS, schedule, 1)
     assert [budget.layers for budget in found] == [(name,) for name in LAYERS]
-    assert sum(budget.keep for budget in found) == sum(budget.keep for budget in budgets("global", LAYERS, schedule, 1))
+    assert sum(budget.keep for budget in found) == sum(budget.keep for budget in budgets(Global(), LAYERS, schedule, 1))
+
+
+class Forgetful(Global):
+    """Leaves the last layer out."""
+
+    made_by: ClassVar[str] = f"{__name__}:forgetful"
+
+
+class Mixing(Global):
+    """Ranks a generator against its critic."""
+
+    made_by: ClassVar[str] = f"{__name__}:mixing"
+
+
+def forgetful(options: Forgetful, layers: Mapping[str, Layer], schedule: Schedule, round: int) -> list[Budget]:
+    return apart(options, layers, schedule, round)[:-1]
+
+
+def mixing(options: Mixing, layers: Mapping[str, Layer], schedule: Schedule, round: int) -> list[Budget]:
+    return [Budget(tuple(layers), 1)]
+
+
+@pytest.mark.parametrize(
+    ("scope", "words"), [(Forgetful(), "do not hold every layer once"), (Mixing(), "mixes networks")]
+)
+def test_a_scope_that_breaks_its_promise_is_refused(scope: ScopeChoice, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        budgets(scope, LAYERS, HALF, 1)
 
 
 def test_erdos_renyi_densities_are_in_proportion_to_sides_over_product() -> None:

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ticketlab.randomness import Key
-from ticketlab.spec.drawing import NofM, StructureChoice
+from ticketlab.spec.structure import Channels as ByChannel
+from ticketlab.spec.structure import NofM, StructureChoice
+from ticketlab.spec.structure import Weights as ByWeight
 from ticketlab.tickets.controls import random_like, shuffled
 from ticketlab.tickets.mask import Mask
-from ticketlab.tickets.structure import Channels, Groups, structure_of
+from ticketlab.tickets.structure import Channels, Groups, structure
 
 KEY = Key(3)
 
@@ -75,18 +77,18 @@ def test_inputs_beyond_the_last_whole_group_keep_the_same_share_rounded_up() -> 
     assert kept[:, 4:].sum(1).tolist() == [2, 2]
 
 
-@pytest.mark.parametrize("choice", ["weights", "channels", NofM(n=2, m=4)])
+@pytest.mark.parametrize("choice", [ByWeight(), ByChannel(), NofM(n=2, m=4)])
 @pytest.mark.parametrize("control", [random_like, shuffled])
 def test_controls_keep_counts_and_structure_and_differ(choice: StructureChoice, control: object) -> None:
-    structure = structure_of(choice)
+    chosen = structure(choice)
     asked = scores(a=(6, 8, 3, 3), b=(10, 12))
-    drawn = structure.select(asked, 276, dense(asked))
+    drawn = chosen.select(asked, 276, dense(asked))
     mask = Mask(drawn)
-    other = control(mask, Key(9), structure)  # type: ignore[operator]
+    other = control(mask, Key(9), chosen)  # type: ignore[operator]
     assert other.layer_kept() == mask.layer_kept()
     for name, bits in other.items():
         assert not torch.equal(bits, mask[name])
-        if choice == "channels":
+        if isinstance(choice, ByChannel):
             assert all(bool(row.all()) or not bool(row.any()) for row in bits)
         if isinstance(choice, NofM):
             assert (bits.movedim(1, -1).reshape(-1, 4).sum(1) == 2).all()

@@ -22,13 +22,15 @@ from ticketlab.randomness import Key
 from ticketlab.spec.augment import DiffAugment, Flip
 from ticketlab.spec.compute import Compute
 from ticketlab.spec.model import Convnet, ModelChoice, Sngan
+from ticketlab.spec.optimizer import Adam, Sgd
+from ticketlab.spec.rate_schedule import Cosine
 from ticketlab.spec.task import GAN as GAN_TASK
-from ticketlab.spec.train import Adam, Cosine, CrossEntropy, Hinge, NonSaturating, Objective, Sgd
+from ticketlab.spec.train import CrossEntropy, Hinge, NonSaturating, Objective
 from ticketlab.tensors import content_digest
 from ticketlab.tickets.mask import Mask
-from ticketlab.tickets.worn import Bare, Fixed
+from ticketlab.tickets.worn import Fixed, Wearing
 from ticketlab.training.loop import Course, follow
-from ticketlab.training.setup import Setup, Training
+from ticketlab.training.setup import Setup, Training, tensors_of
 
 STEPS = 4
 GAN = Sngan(width=4, critic_width=4, latent=8)
@@ -82,7 +84,7 @@ class Bench:
         setup = Setup(
             objective=self.objective,
             networks=networks,
-            worn=self.worn(networks),
+            wearing=self.wearing(networks),
             batches=Batches(images, labels, self.objective.batch, Key(3).of("data")),
             scale=lambda pixels: self.laid_out(scaling(pixels)),
             augmenters=[diffaugment(DiffAugment()) if gan else flip(Flip())],
@@ -97,15 +99,15 @@ class Bench:
     def laid_out(self, images: Tensor) -> Tensor:
         return images.contiguous(memory_format=torch.channels_last) if self.channels_last else images
 
-    def worn(self, networks: dict[str, nn.Module]) -> dict[str, Bare]:
+    def wearing(self, networks: dict[str, nn.Module]) -> Wearing:
+        found: dict[str, Fixed] = {}
         if not self.masked:
-            return {name: Bare(network) for name, network in networks.items()}
-        found: dict[str, Bare] = {}
+            return Wearing(networks)
         for name, network in networks.items():
             weights = prunable(networks, (name,), ("conv", "linear"))
             live: dict[str, Tensor] = {layer: weight.parameter for layer, weight in weights.items()}
             found[name] = Fixed(network, live, self.mask(live))
-        return found
+        return Wearing(networks, found)
 
     @staticmethod
     def mask(weights: dict[str, Tensor]) -> Mask:
@@ -137,6 +139,7 @@ class Bench:
         asked = {"begin": 0, "end": self.objective.steps, **course}
         follow(
             training,
+            Wearing(training.trained()),
             Course(compute=compute or Compute(threads=1, log_every=1), folder=folder, **asked),
             lambda number, row: self.rows.append((number, dict(row))),
             lambda: until is not None and seen["step"] >= until,
@@ -176,7 +179,7 @@ def undisturbed(tmp_path: Path) -> Callable[[Bench], tuple[str, str]]:
         if address not in _STRAIGHT:
             training = made.training()
             made.follow(training, tmp_path / "undisturbed")
-            _STRAIGHT[address] = content_digest(training.state()), content_digest(training.weights())
+            _STRAIGHT[address] = content_digest(training.state()), content_digest(tensors_of(training.trained()))
         return _STRAIGHT[address]
 
     return digests

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ticketlab.training.adversarial import HINGE, NON_SATURATING
+from ticketlab.training.setup import tensors_of
 
 REAL = torch.tensor([-2, -1, -0.5, 0, 0.5, 1, 1.5, 3]).unsqueeze(1)
 FAKE = torch.tensor([2, 1, 0.5, 0, -0.5, -1, -1.5, -3]).unsqueeze(1)
@@ -74,10 +75,10 @@ def test_every_critic_update_sees_a_batch_of_its_own(bench: Callable[..., Any]) 
 
 def test_neither_player_moves_the_other(bench: Callable[..., Any]) -> None:
     training = bench("hinge").training()
-    state = {name: value.clone() for name, value in training.weights().items()}
+    state = {name: value.clone() for name, value in tensors_of(training.trained()).items()}
     training._update_critic(0, 0)
     assert moved(training, state) == {"critic"}
-    state = {name: value.clone() for name, value in training.weights().items()}
+    state = {name: value.clone() for name, value in tensors_of(training.trained()).items()}
     training.critic.requires_grad_(False)
     training._update_generator(0)
     assert "generator" in moved(training, state)
@@ -87,7 +88,7 @@ def test_neither_player_moves_the_other(bench: Callable[..., Any]) -> None:
 
 
 def changed(training: Any, before: dict[str, Tensor]) -> list[str]:
-    return [name for name, value in training.weights().items() if not torch.equal(value, before[name])]
+    return [name for name, value in tensors_of(training.trained()).items() if not torch.equal(value, before[name])]
 
 
 def moved(training: Any, before: dict[str, Tensor]) -> set[str]:
@@ -101,6 +102,6 @@ def test_what_is_evaluated_is_the_average_of_the_generators(bench: Callable[...,
     training = bench("hinge").training()
     training.step(0)
     averaged = training.evaluated().state_dict()
-    weights = training.weights()
+    weights = tensors_of(training.trained())
     assert all(torch.equal(value, weights[f"ema.generator.{name}"]) for name, value in averaged.items())
     assert any(not torch.equal(value, weights[f"generator.{name}"]) for name, value in averaged.items())

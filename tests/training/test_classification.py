@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from ticketlab.spec.train import Adam
+from ticketlab.spec.optimizer import Adam
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])

@@ -55,7 +55,7 @@ def classifier(bench: Callable[..., Any]) -> Callable[..., Any]:
                 Setup(
                     objective=made.objective,
                     networks=networks,
-                    worn=plain.worn(networks),
+                    wearing=plain.wearing(networks),
                     batches=Batches(images, labels, 3, Key(3).of("data")),
                     scale=Scaling.of("symmetric", (0.5,), (0.5,)),
                     augmenters=[],

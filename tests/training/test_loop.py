@@ -10,13 +10,15 @@ import pytest
 import torch
 
 from ticketlab.errors import Diverged, Interrupted
-from ticketlab.metrics.accuracy import classify
+from ticketlab.metrics.accuracy import classify, loss
 from ticketlab.randomness import Key
 from ticketlab.spec.compute import Compute
+from ticketlab.spec.metric import Loss
+from ticketlab.spec.optimizer import Sgd
 from ticketlab.spec.task import CLASSIFIER, GAN
-from ticketlab.spec.train import Sgd
 from ticketlab.tensors import content_digest
 from ticketlab.training import checkpoint
+from ticketlab.training.setup import tensors_of
 
 Digests = Callable[[Any], tuple[str, str]]
 
@@ -28,7 +30,7 @@ def finished(made: Any, folder: Path, **course: Any) -> tuple[str, str]:
 
 
 def digests(training: Any) -> tuple[str, str]:
-    return content_digest(training.state()), content_digest(training.weights())
+    return content_digest(training.state()), content_digest(tensors_of(training.trained()))
 
 
 def looking(made: Any, training: Any) -> Callable[[int], Mapping[str, float]]:
@@ -38,7 +40,8 @@ def looking(made: Any, training: Any) -> Callable[[int], Mapping[str, float]]:
         network = training.evaluated()
         if made.objective.trains == CLASSIFIER:
             pixels = torch.arange(8 * 256, dtype=torch.uint8).reshape(8, 1, 16, 16)
-            return classify(network, pixels, torch.arange(8), lambda images: images.float() / 255, 3)
+            answers = classify(network, pixels, torch.arange(8), lambda images: images.float() / 255, 3)
+            return loss(Loss(), answers)
         was_training = network.training
         with torch.no_grad():
             mean = network(torch.randn(4, network.latent, generator=Key(0).of("look").generator())).mean().item()
@@ -94,7 +97,7 @@ def test_the_weights_kept_for_rewinding_are_those_before_that_step(
     for number in range(2):
         training.step(number)
     tensors, about = checkpoint.read(kept)
-    assert content_digest(tensors) == content_digest(training.weights())
+    assert content_digest(tensors) == content_digest(tensors_of(training.trained()))
     assert about == {"step": 2}
 
 
@@ -174,7 +177,7 @@ def test_a_weight_that_is_not_finite_is_found_although_the_losses_are(
     def poisoned(number: int) -> Any:
         losses = step(number)
         if number == made.objective.steps - 1:
-            training.weights()[next(iter(training.weights()))].fill_(float("nan"))
+            tensors_of(training.trained())[next(iter(tensors_of(training.trained())))].fill_(float("nan"))
         return losses
 
     training.step = poisoned

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import torch
 
+from ticketlab.training.setup import tensors_of
+
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("channels_last", [True, False])
@@ -20,7 +22,9 @@ def test_masked_weights_stay_zero_under_momentum_decay_and_averaging(
     for number in range(5):
         training.step(number)
         state = training.state()
-        for layer, kept in made.mask({name: training.weights()[name] for name in covered(training)}).items():
+        for layer, kept in made.mask(
+            {name: tensors_of(training.trained())[name] for name in covered(training)}
+        ).items():
             names = [layer, f"ema.{layer}", *moments(layer)]
             for name in (name for name in names if name in state):
                 assert bool((state[name][~kept] == 0).all()), (number, name)
@@ -47,7 +51,7 @@ def test_a_mask_is_imposed_before_the_first_step(bench: Callable[..., Any], obje
     made = bench(objective)
     training = made.training()
     state = training.state()
-    for layer, kept in made.mask({name: training.weights()[name] for name in covered(training)}).items():
+    for layer, kept in made.mask({name: tensors_of(training.trained())[name] for name in covered(training)}).items():
         assert bool((state[layer][~kept] == 0).all())
         if f"ema.{layer}" in state:
             assert bool((state[f"ema.{layer}"][~kept] == 0).all())
@@ -56,9 +60,9 @@ def test_a_mask_is_imposed_before_the_first_step(bench: Callable[..., Any], obje
 def test_a_dense_training_moves_what_a_mask_would_hold(bench: Callable[..., Any], objective: str) -> None:
     made = bench(objective, masked=False)
     training = made.training()
-    before = {name: value.clone() for name, value in training.weights().items()}
+    before = {name: value.clone() for name, value in tensors_of(training.trained()).items()}
     for number in range(3):
         training.step(number)
     for layer in covered(training):
-        assert float((training.weights()[layer] != before[layer]).float().mean()) > 0.9
-        assert not torch.equal(training.weights()[layer], before[layer])
+        assert float((tensors_of(training.trained())[layer] != before[layer]).float().mean()) > 0.9
+        assert not torch.equal(tensors_of(training.trained())[layer], before[layer])

@@ -9,7 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from ticketlab.spec.train import Adam, Constant, Cosine, CrossEntropy, Linear, Milestones, RateSchedule, Sgd
+from ticketlab.spec.optimizer import Adam, Sgd
+from ticketlab.spec.rate_schedule import Constant, Cosine, Linear, Milestones, RateSchedule
+from ticketlab.spec.train import CrossEntropy
 from ticketlab.training.optim import SteppedOptimizer, rate_factor
 
 

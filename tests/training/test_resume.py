@@ -12,7 +12,7 @@ import torch
 from ticketlab.spec.compute import Compute
 from ticketlab.tensors import content_digest
 from ticketlab.training import checkpoint
-from ticketlab.training.setup import Training
+from ticketlab.training.setup import Training, tensors_of
 
 Digests = Callable[[Any], tuple[str, str]]
 
@@ -20,7 +20,7 @@ EVERY_STEP = Compute(threads=1, checkpoint_seconds=0)
 
 
 def digests(training: Training) -> tuple[str, str]:
-    return content_digest(training.state()), content_digest(training.weights())
+    return content_digest(training.state()), content_digest(tensors_of(training.trained()))
 
 
 @pytest.mark.parametrize("until", [1, 3])
@@ -64,7 +64,7 @@ def test_a_kill_inside_any_step_is_exact(
         def dies(number: int, survived: int = survived, step: Any = step, training: Training = training) -> Any:
             losses = step(number)
             if number == survived:
-                for value in training.weights().values():
+                for value in tensors_of(training.trained()).values():
                     value.zero_() if value.is_floating_point() else None
                 raise Killed
             return losses

@@ -18,6 +18,9 @@ Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"] | None,
     typer.Option("--device", help="Where to compute; as `compute.device`."),
 ]
+CrewName = Annotated[
+    str, typer.Option("--crew", metavar="NAME", help="Who performs the steps; `alone` is this process.")
+]
 
 
 def overrides(changes: list[str] | None, device: str | None = None) -> tuple[str, ...]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ticketlab.cli.arguments import Device, Json, Set, SpecFile, SpecFiles, overrides
+from ticketlab.cli.arguments import CrewName, Device, Json, Set, SpecFile, SpecFiles, overrides
+
+if TYPE_CHECKING:
+    from ticketlab.run.crew import Engage
+    from ticketlab.run.experiment import Experiment
 
 
 def register(app: typer.Typer) -> None:
@@ -26,34 +30,34 @@ def run(
         bool, typer.Option("--smoke", help="Every step for two training steps on 64 images, in a store of its own.")
     ] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget what the store holds of these specs first.")] = False,
+    crew: CrewName = "alone",
 ) -> None:
     """Do what the specs ask and is not done yet; show it, record it."""
+    from ticketlab.run.crew import crew_named
     from ticketlab.run.experiment import is_done, open_experiment
 
-    failed = False
+    failed, engage = False, crew_named(crew)
     for file in specs:
         experiment = open_experiment(file, overrides(changes, device), to_smoke=smoke)
         if not fresh and is_done(experiment):
             folder = experiment.project.runs / experiment.plan.name
             print(f"{file}: nothing to do; results in {_shown(folder)}")
             continue
-        failed = not _run(experiment, fresh) or failed
+        failed = not _run(experiment, fresh, engage) or failed
     if failed:
         raise typer.Exit(3)
 
 
-def _run(experiment: object, fresh: bool) -> bool:
+def _run(experiment: Experiment, fresh: bool, engage: Engage) -> bool:
     from rich.console import Console
 
     from ticketlab.cli.screen import screen, show_outcome
-    from ticketlab.run.experiment import Experiment
     from ticketlab.run.experiment import run as run_experiment
     from ticketlab.run.stopping import clean_stop
 
-    assert isinstance(experiment, Experiment)
     console = Console()
     with clean_stop() as stopping, screen(experiment.plan.name, console) as listener:
-        outcome = run_experiment(experiment, listener, fresh=fresh, stopping=stopping)
+        outcome = run_experiment(experiment, listener, fresh=fresh, stopping=stopping, engage=engage)
     show_outcome(experiment.plan.name, outcome, console)
     print(f"results, samples and curves: {_shown(outcome.folder)}")
     if not experiment.project.smoke:
@@ -89,16 +93,18 @@ def validate(specs: SpecFiles, changes: Set = None, as_json: Json = False) -> No
             print(f"{file}: valid; {len(loaded.cells)} cell{'s' * (len(loaded.cells) != 1)}, {arms} arms")
 
 
-def statistics(spec: SpecFile, changes: Set = None, device: Device = None) -> None:
+def statistics(spec: SpecFile, changes: Set = None, device: Device = None, crew: CrewName = "alone") -> None:
     """Make only the reference statistics that a spec's metrics need."""
     from rich.console import Console
 
     from ticketlab.cli.screen import screen
+    from ticketlab.run.crew import crew_named
     from ticketlab.run.experiment import open_experiment, prepare_statistics
 
+    engage = crew_named(crew)
     experiment = open_experiment(spec, overrides(changes, device))
     with screen(experiment.plan.name, Console()) as listener:
-        folder = prepare_statistics(experiment, listener)
+        folder = prepare_statistics(experiment, listener, engage=engage)
     print(f"statistics: {_shown(folder)}")
 
 

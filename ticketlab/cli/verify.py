@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ticketlab.cli.arguments import Json
+from ticketlab.cli.arguments import CrewName, Json
 
 if TYPE_CHECKING:
     from ticketlab.ledger.entry import Entry
+    from ticketlab.run.crew import Engage
     from ticketlab.run.project import Project
     from ticketlab.run.verify import Verification
 
@@ -36,13 +37,16 @@ def verify(
     code: Annotated[
         Literal["here", "recorded"], typer.Option("--code", help="Do it with the code at hand, or the recorded commit.")
     ] = "here",
+    crew: CrewName = "alone",
     as_json: Json = False,
 ) -> None:
     """Do recorded runs again and compare: IDENTICAL (exit 0), WITHIN BAND (4) or DIFFERS (5), and why."""
     from ticketlab.errors import Interrupted, LedgerError, TicketlabError
     from ticketlab.ledger.chain import Chain
+    from ticketlab.run.crew import crew_named
     from ticketlab.run.project import Project
 
+    engage = crew_named(crew)
     project = Project.around(Path.cwd())
     chain = Chain(project.ledger)
     report = chain.check()
@@ -52,9 +56,9 @@ def verify(
     for entry in _chosen(runs, chain, project):
         try:
             if code == "recorded" and not quick:
-                worst = max(worst, _with_recorded_code(entry, project, as_json))
+                worst = max(worst, _with_recorded_code(entry, project, crew, as_json))
             else:
-                worst = max(worst, EXIT[_verified(entry, project, quick, as_json).finding])
+                worst = max(worst, EXIT[_verified(entry, project, quick, engage, as_json).finding])
         except Interrupted:
             raise
         except TicketlabError as error:
@@ -92,7 +96,7 @@ def _chosen(runs: list[str], chain: object, project: Project) -> list[Entry]:
     return chosen
 
 
-def _verified(entry: Entry, project: Project, quick: bool, as_json: bool) -> Verification:
+def _verified(entry: Entry, project: Project, quick: bool, engage: Engage, as_json: bool) -> Verification:
     from rich.console import Console
 
     from ticketlab.cli.screen import screen
@@ -101,10 +105,10 @@ def _verified(entry: Entry, project: Project, quick: bool, as_json: bool) -> Ver
 
     console = Console(stderr=as_json)
     if quick or as_json:
-        found = verify_run(entry, project, quick=quick)
+        found = verify_run(entry, project, quick=quick, engage=engage)
     else:
         with clean_stop() as stopping, screen("verify", console) as listener:
-            found = verify_run(entry, project, listener=listener, stopping=stopping)
+            found = verify_run(entry, project, listener=listener, stopping=stopping, engage=engage)
     if as_json:
         print(json.dumps({**asdict(found), "finding": found.finding}, default=str))
     else:
@@ -112,7 +116,7 @@ def _verified(entry: Entry, project: Project, quick: bool, as_json: bool) -> Ver
     return found
 
 
-def _with_recorded_code(entry: Entry, project: Project, as_json: bool) -> int:
+def _with_recorded_code(entry: Entry, project: Project, crew: str, as_json: bool) -> int:
     """Run this command with the recorded code in a process of its own; its exit code."""
     import os
 
@@ -130,6 +134,8 @@ def _with_recorded_code(entry: Entry, project: Project, as_json: bool) -> int:
             "ticketlab",
             "verify",
             str(entry.index),
+            # Recorded code may be older than crews.
+            *(["--crew", crew] if crew != "alone" else []),
             *(["--json"] if as_json else []),
         ]
         done = subprocess.run(command, cwd=project.root, env={**os.environ, "PYTHONPATH": str(tree)}, check=False)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ticketlab.errors import DataError
+from ticketlab.metrics.names import frechet_key
 from ticketlab.metrics.statistics import Statistics, comparable
 
-ALGORITHM = "svd"
+if TYPE_CHECKING:
+    from ticketlab.metrics.evidence import Sampled
+    from ticketlab.spec.metric import Frechet
+
 INDEFINITE = 1e-5
 
 
@@ -27,6 +33,21 @@ def frechet_distance(a: Statistics, b: Statistics) -> float:
     overlap = np.linalg.svd(_root(a.sigma).T @ _root(b.sigma), compute_uv=False).sum()
     distance = shift @ shift + a.sigma.trace() + b.sigma.trace() - 2 * overlap
     return max(float(distance), 0.0)
+
+
+def measured(options: Frechet, evidence: Sampled) -> dict[str, float]:
+    """The distance of the samples to all real images, under the extractor's name.
+
+    DataError if the statistics come from another extractor or pipeline.
+    """
+    extractor = evidence.extractor
+    generated = Statistics.from_features(
+        evidence.features,
+        extractor=extractor.name,
+        pipeline=extractor.pipeline,
+        weights_sha256=extractor.weights_sha256,
+    )
+    return {frechet_key(extractor.name, extractor.dim): frechet_distance(evidence.real, generated)}
 
 
 def _root(sigma: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ticketlab.errors import DataError
+from ticketlab.metrics.names import kernel_key
+
+if TYPE_CHECKING:
+    from ticketlab.metrics.evidence import Sampled
+    from ticketlab.spec.metric import Kernel
 
 ROWS_AT_ONCE = 1024
 
@@ -23,6 +30,12 @@ def kernel_distance(real: ArrayLike, generated: ArrayLike) -> float:
     if x.shape[1] != y.shape[1]:
         raise DataError(f"real features have {x.shape[1]} dimensions and generated ones {y.shape[1]}")
     return _within(x) + _within(y) - 2 * _kernel_sum(x, y) / (len(x) * len(y))
+
+
+def measured(options: Kernel, evidence: Sampled) -> dict[str, float]:
+    """The distance between all features of samples and of real images at hand, under the extractor's name."""
+    key = kernel_key(evidence.extractor.name, evidence.extractor.dim)
+    return {key: kernel_distance(evidence.real_features, evidence.features)}
 
 
 def _features(features: ArrayLike) -> NDArray[np.float64]:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from ticketlab.errors import DataError
+from ticketlab.metrics.names import PRDC
+from ticketlab.randomness import Key
+
+if TYPE_CHECKING:
+    from ticketlab.metrics.evidence import Sampled
+    from ticketlab.spec import metric
 
 ROWS_AT_ONCE = 1024
+
+REAL_SAMPLE = Key(0).of("metrics", "prdc", "real")
+"""One draw for all runs: every cell of a matrix is compared with the same real images."""
 
 
 class Prdc(NamedTuple):
@@ -38,7 +47,7 @@ def prdc(real: ArrayLike, generated: ArrayLike, k: int = 5) -> Prdc:
     if min(len(x), len(y)) <= k:
         raise DataError(
             f"{k} nearest neighbours need more than {k} points, found {len(x)} real and {len(y)} generated ones",
-            mend="lower evaluate.neighbours or raise evaluate.samples",
+            mend="fewer neighbours, or a higher evaluate.samples",
         )
     in_real = _balls_that_hold(y, x, neighbour_radii(x, k))
     in_generated = _balls_that_hold(x, y, neighbour_radii(y, k))
@@ -48,6 +57,23 @@ def prdc(real: ArrayLike, generated: ArrayLike, k: int = 5) -> Prdc:
         density=int(in_real.held_by.sum()) / (k * len(y)),
         coverage=_share(in_real.holds_some),
     )
+
+
+def measured(options: metric.Prdc, evidence: Sampled) -> dict[str, float]:
+    """The four shares of the samples among as many real images."""
+    real = sampled(evidence.real_features, len(evidence.features))
+    return dict(zip(PRDC, prdc(real, evidence.features, options.neighbours), strict=True))
+
+
+def sampled(real_features: NDArray[np.float64], most: int) -> NDArray[np.float64]:
+    """At most `most` rows of `real_features`: the first of a fixed keyed permutation, or all of them in order.
+
+    Precision and recall depend on both sample sizes, so real images must not outnumber generated ones.
+    """
+    if len(real_features) <= most:
+        return real_features
+    order = torch.randperm(len(real_features), generator=REAL_SAMPLE.generator())
+    return np.take(real_features, order[:most].numpy(), axis=0)
 
 
 def neighbour_radii(points: Tensor, k: int) -> Tensor:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from ticketlab.models.build import Blueprint
+from ticketlab.models.classifying import Classifier
 from ticketlab.models.resnet import scheme
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def blueprint(options: Convnet, shape: ImageShape) -> Blueprint:
     return Blueprint({"classifier": StridedNetwork(shape.channels, shape.classes, options.width)}, scheme)
 
 
-class StridedNetwork(nn.Module):
+class StridedNetwork(Classifier):
     """Images (B, C, S, S) -> logits (B, classes); three times 3x3 stride 2, batch normalisation, ReLU."""
 
     def __init__(self, channels: int, classes: int, width: int) -> None:
@@ -39,12 +40,3 @@ class StridedNetwork(nn.Module):
         """Images -> spatial means of the last convolution's activations (B, 4 width)."""
         maps: Tensor = self.trunk(images)
         return maps.mean((2, 3))
-
-    def head(self, features: Tensor) -> Tensor:
-        """(B, 4 width) -> logits (B, classes)."""
-        logits: Tensor = self.fc(features)
-        return logits
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Images (B, C, S, S) -> logits (B, classes)."""
-        return self.head(self.features(images))

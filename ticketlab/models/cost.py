@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from ticketlab.models.entering import input_shape
 from ticketlab.models.prunable import LayerKind, layer_kind, prunable, raw_weight
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class NetworkCost:
 
 
 def cost(networks: Mapping[str, nn.Module], shape: ImageShape) -> dict[str, NetworkCost]:
-    """The cost of each network at images of `shape`; a network with an attribute `latent` is fed noise, others images.
+    """The cost of each network at images of `shape`; a generator is fed noise, others images.
 
     Computed on torch's meta device: no arithmetic, no memory, and the networks themselves are left alone. They may be
     on the meta device already.
@@ -42,12 +43,10 @@ def _cost(network: nn.Module, shape: ImageShape) -> NetworkCost:
     counts: dict[LayerKind, int] = {"conv": 0, "linear": 0}
     for weight in prunable({"": network}, [""], ["conv", "linear"]).values():
         counts[weight.kind] += weight.parameter.numel()
-    latent = getattr(network, "latent", None)
-    entering = (1, latent) if isinstance(latent, int) else (1, shape.channels, shape.size, shape.size)
     return NetworkCost(
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         prunable=counts,
-        multiply_adds=_multiply_adds(network, entering),
+        multiply_adds=_multiply_adds(network, (1, *input_shape(network, shape))),
     )
 
 

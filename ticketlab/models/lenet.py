@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from ticketlab.models.build import Blueprint
+from ticketlab.models.classifying import Classifier
 from ticketlab.models.mlp import hidden_layers, scheme
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def blueprint(options: Lenet, shape: ImageShape) -> Blueprint:
     return Blueprint({"classifier": Lenet2(shape, options.channels, options.hidden)}, scheme)
 
 
-class Lenet2(nn.Module):
+class Lenet2(Classifier):
     """Images (B, C, S, S) -> logits (B, classes)."""
 
     def __init__(self, shape: ImageShape, channels: tuple[int, int], hidden: tuple[int, ...]) -> None:
@@ -41,12 +42,3 @@ class Lenet2(nn.Module):
         maps = self.pool(self.relu2(self.conv2(self.relu1(self.conv1(images)))))
         activations: Tensor = self.hidden(maps.flatten(1))
         return activations
-
-    def head(self, features: Tensor) -> Tensor:
-        """(B, hidden[-1]) -> logits (B, classes)."""
-        logits: Tensor = self.fc(features)
-        return logits
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Images (B, C, S, S) -> logits (B, classes)."""
-        return self.head(self.features(images))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from ticketlab.models.build import Blueprint
+from ticketlab.models.classifying import Classifier
 from ticketlab.models.initialise import Draw, constant, xavier_normal
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def hidden_layers(widths: tuple[int, ...], bias: bool = True) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-class Perceptron(nn.Module):
+class Perceptron(Classifier):
     """Images (B, C, S, S) -> logits (B, classes); `widths` begins with the C S S inputs."""
 
     def __init__(self, widths: tuple[int, ...], classes: int, bias: bool) -> None:
@@ -50,12 +51,3 @@ class Perceptron(nn.Module):
         """Images -> activations of the last hidden layer (B, widths[-1])."""
         activations: Tensor = self.hidden(images.flatten(1))
         return activations
-
-    def head(self, features: Tensor) -> Tensor:
-        """(B, widths[-1]) -> logits (B, classes)."""
-        logits: Tensor = self.fc(features)
-        return logits
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Images (B, C, S, S) -> logits (B, classes)."""
-        return self.head(self.features(images))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from ticketlab.models.classifying import Classifier
 from ticketlab.models.initialise import Draw, constant, framework_default, kaiming_normal
 
 
@@ -127,7 +128,7 @@ class StagedTrunk(nn.Module):
         return maps
 
 
-class StagedClassifier(StagedTrunk):
+class StagedClassifier(StagedTrunk, Classifier):
     """Images (B, C, S, S) -> logits (B, classes): spatial means of the last stage's maps, a linear layer."""
 
     def __init__(self, conv1: nn.Conv2d, maxpool: nn.Module, depth: int, classes: int) -> None:
@@ -137,12 +138,3 @@ class StagedClassifier(StagedTrunk):
     def features(self, images: Tensor) -> Tensor:
         """Images -> spatial means of the last stage (B, wide)."""
         return self.trunk(images).mean((2, 3))
-
-    def head(self, features: Tensor) -> Tensor:
-        """(B, wide) -> logits (B, classes)."""
-        logits: Tensor = self.fc(features)
-        return logits
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Images (B, C, S, S) -> logits (B, classes)."""
-        return self.head(self.features(images))

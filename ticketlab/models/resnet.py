@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ticketlab.errors import SpecError
 from ticketlab.models.build import Blueprint
+from ticketlab.models.classifying import Classifier
 from ticketlab.models.initialise import Draw, constant, kaiming_normal
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def scheme(layer: nn.Module) -> tuple[Draw, Draw]:
     return (constant(1.0) if isinstance(layer, nn.BatchNorm2d) else kaiming_normal("in")), constant(0.0)
 
 
-class ResidualNetwork(nn.Module):
+class ResidualNetwork(Classifier):
     """Images (B, C, S, S) -> logits (B, classes): a 3x3 stem, three stages of `blocks` blocks, average pooling, linear.
 
     Stages are `width`, 2 `width` and 4 `width` channels wide; the second and third halve height and width.
@@ -53,15 +54,6 @@ class ResidualNetwork(nn.Module):
         """Images -> spatial means of the last block (B, 4 width)."""
         maps: Tensor = self.blocks(self.relu(self.bn(self.conv(images))))
         return maps.mean((2, 3))
-
-    def head(self, features: Tensor) -> Tensor:
-        """(B, 4 width) -> logits (B, classes)."""
-        logits: Tensor = self.fc(features)
-        return logits
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Images (B, C, S, S) -> logits (B, classes)."""
-        return self.head(self.features(images))
 
 
 class Block(nn.Module):

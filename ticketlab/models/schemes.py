@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from ticketlab.errors import SpecError
 from ticketlab.models import initialise
 from ticketlab.models.initialise import Draw, Scheme, constant, fans, uniform
 from ticketlab.models.prunable import layer_kind, raw_weight
@@ -42,11 +43,17 @@ def signed_constant(options: SignedConstant) -> Scheme:
 
 
 def _scheme(options: Initialiser, weight: Draw) -> Scheme:
-    """`weight` for convolutions and linear layers, scale 1 and shift 0 for everything else."""
+    """`weight` for convolutions and linear layers, scale 1 and shift 0 for normalisation; other layers are refused."""
 
     def scheme(layer: nn.Module) -> tuple[Draw, Draw]:
-        if layer_kind(layer) is None:
+        if isinstance(layer, nn.modules.batchnorm._NormBase | nn.GroupNorm | nn.LayerNorm):
             return constant(1.0), constant(0.0)
+        if layer_kind(layer) is None:
+            raise SpecError(
+                f"`{options.name}` does not say how a {type(layer).__name__} starts",
+                where="model.init",
+                mend="leave `init` out: the model's own paper says how all its layers start",
+            )
         return weight, _bias(options, raw_weight(layer)[1].shape)
 
     return scheme

@@ -16,11 +16,13 @@ from torch import Tensor, nn
 
 from ticketlab.errors import SpecError
 from ticketlab.models.build import Blueprint
+from ticketlab.models.entering import noise
 from ticketlab.models.initialise import Draw, constant, framework_default, normal, xavier_uniform
 from ticketlab.models.spectral import SpectralConv2d, SpectralLinear
 
 if TYPE_CHECKING:
     from ticketlab.datasets.shape import ImageShape
+    from ticketlab.randomness import Key
     from ticketlab.spec.model import Sngan
 
 GROWTHS = {32: 3, 48: 3, 64: 4}
@@ -64,10 +66,14 @@ class Generator(nn.Module):
         self.relu = nn.ReLU()
         self.add_module(f"c{last}", nn.Conv2d(width, channels, 3, padding=1))
 
-    def project(self, noise: Tensor) -> Tensor:
+    def entering(self, count: int, key: Key) -> tuple[Tensor, ...]:
+        """The noise (count, latent) that images are made of."""
+        return (noise(count, self.latent, key),)
+
+    def project(self, latents: Tensor) -> Tensor:
         """Noise (B, latent) -> the grid of features (B, width, grid, grid) that the blocks grow into an image."""
-        features: Tensor = self.l1(noise)
-        return features.view(len(noise), -1, self.grid, self.grid)
+        features: Tensor = self.l1(latents)
+        return features.view(len(latents), -1, self.grid, self.grid)
 
     def grow(self, features: Tensor) -> Tensor:
         """What `project` returns -> images."""
@@ -75,9 +81,9 @@ class Generator(nn.Module):
             features = layer(features)
         return features.tanh()
 
-    def forward(self, noise: Tensor) -> Tensor:
+    def forward(self, latents: Tensor) -> Tensor:
         """Noise (B, latent) -> images (B, channels, size, size) in [-1, 1]."""
-        return self.grow(self.project(noise))
+        return self.grow(self.project(latents))
 
 
 class Growing(nn.Module):
@@ -126,8 +132,8 @@ class Critic(nn.Module):
         scores: Tensor = self.get_submodule(self._last)(features)
         return scores
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Images (B, channels, size, size) -> scores (B, 1)."""
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (B, channels, size, size) -> scores (B, 1), whatever their labels."""
         return self.head(self.features(images))
 
 

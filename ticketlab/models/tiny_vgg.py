@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ticketlab.errors import SpecError
 from ticketlab.models.build import Blueprint
+from ticketlab.models.classifying import Classifier
 from ticketlab.models.dropout import KeyedDropout
 from ticketlab.models.initialise import Draw, constant, kaiming_normal, normal
 from ticketlab.models.vgg import WIDTHS, stages
@@ -35,7 +36,7 @@ def scheme(layer: nn.Module) -> tuple[Draw, Draw]:
     return (normal(0.0, 0.01) if isinstance(layer, nn.Linear) else kaiming_normal("out")), constant(0.0)
 
 
-class PooledVgg(nn.Module):
+class PooledVgg(Classifier):
     """Images (B, C, S, S) -> logits (B, classes): a max-pool after each of five stages, three linear layers."""
 
     def __init__(self, options: TinyVgg, shape: ImageShape) -> None:
@@ -57,12 +58,3 @@ class PooledVgg(nn.Module):
         maps: Tensor = self.trunk(images)
         activations: Tensor = self.hidden(maps.flatten(1))
         return activations
-
-    def head(self, features: Tensor) -> Tensor:
-        """(B, hidden) -> logits (B, classes)."""
-        logits: Tensor = self.fc(features)
-        return logits
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Images (B, C, S, S) -> logits (B, classes)."""
-        return self.head(self.features(images))

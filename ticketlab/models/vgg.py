@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ticketlab.errors import SpecError
 from ticketlab.models.build import Blueprint
+from ticketlab.models.classifying import Classifier
 from ticketlab.models.resnet import scheme
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def stages(channels: int, width: int, depth: int) -> list[list[nn.Module]]:
     return found
 
 
-class CifarVgg(nn.Module):
+class CifarVgg(Classifier):
     """Images (B, C, 32, 32) -> logits (B, classes).
 
     A max-pool after each stage but the last, whose 2x2 maps are averaged; a linear layer.
@@ -62,12 +63,3 @@ class CifarVgg(nn.Module):
         """Images -> means of the last stage's 2x2 maps (B, 8 width)."""
         maps: Tensor = self.trunk(images)
         return maps.flatten(1)
-
-    def head(self, features: Tensor) -> Tensor:
-        """(B, 8 width) -> logits (B, classes)."""
-        logits: Tensor = self.fc(features)
-        return logits
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Images (B, C, 32, 32) -> logits (B, classes)."""
-        return self.head(self.features(images))

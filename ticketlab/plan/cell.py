@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 from ticketlab.plan.measuring import Measuring
 from ticketlab.plan.steps import Control, Draw, Evaluate, Images, Step, Subset, Train
-from ticketlab.spec.drawing import Drawn, Evolving, RewindTo, StructureChoice
+from ticketlab.spec.drawing import Drawn, RewindTo
+from ticketlab.spec.evolving import Evolving
 from ticketlab.spec.spec import Spec
+from ticketlab.spec.structure import Weights
 from ticketlab.spec.ticket import Arm
+from ticketlab.spec.train import Objective
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,9 @@ class CellPlanner:
     def _arm(self, arm: Arm) -> ArmPlan:
         if arm == "dense":
             return ArmPlan(arm, (), self._trained(self._training("train, dense", None, self.spec.train.steps), None, 0))
-        if isinstance(self.spec.ticket, Evolving):
-            return self._evolved(arm, self.spec.ticket)
+        ticket = self.spec.ticket
+        if isinstance(ticket, Evolving) and ticket.search is None:
+            return self._evolved(arm, ticket)
         rounds, mask = self._trunk()
         before = rounds[-1].train if rounds else None
         train = self._training(
@@ -71,11 +75,11 @@ class CellPlanner:
         return ArmPlan(arm, rounds, self._trained(train, train.inputs["mask"], len(rounds)))
 
     def _evolved(self, arm: Arm, ticket: Evolving) -> ArmPlan:
-        """The training that makes the mask; a control wears a mask from its first step on.
+        """The training that makes the mask, and is measured; a control wears a mask from its first step on.
 
         Where weights do not learn, the controls' do not either, but their running statistics see as many batches.
         """
-        search = self._training(f"train, {ticket.name}", None, self.spec.train.steps, evolving=ticket)
+        search = self._search(ticket, self.spec.train)
         if arm == "ticket":
             return ArmPlan(arm, (), self._trained(search, search, 0))
         label = f"train, {arm.replace('_', ' ')}" if ticket.weights_learn else f"{arm.replace('_', ' ')}, untrained"
@@ -88,15 +92,24 @@ class CellPlanner:
         )
         return ArmPlan(arm, (), self._trained(train, train.inputs["mask"], 0))
 
+    def _search(self, ticket: Evolving, objective: Objective) -> Train:
+        """The training that makes the ticket; what comes after it does not change it."""
+        alone = ticket.model_copy(update={"search": None, "rewind": "init"})
+        return self._training(f"train, {ticket.name}", None, objective.steps, objective=objective, evolving=alone)
+
     def _mask_of(self, arm: Arm, mask: Step) -> Step:
         if arm in ("random", "shuffled"):
             ticket = self.spec.ticket
-            structure: StructureChoice = ticket.structure if isinstance(ticket, Drawn) else "weights"
+            structure = ticket.structure if isinstance(ticket, Drawn) else Weights()
             return Control(seed=self.spec.seed, control=arm, structure=structure, inputs={"mask": mask})
         return mask
 
     def _trunk(self) -> tuple[tuple[Trained, ...], Step]:
         ticket = self.spec.ticket
+        if isinstance(ticket, Evolving):
+            assert ticket.search is not None
+            search = self._search(ticket, ticket.search)
+            return (self._trained(search, search, 0),), search
         assert isinstance(ticket, Drawn)
         if not ticket.round_steps:
             return (), self._draw(ticket, (1, ticket.schedule.rounds), None, None)
@@ -144,12 +157,14 @@ class CellPlanner:
         *,
         before: Train | None = None,
         first: Train | None = None,
+        objective: Objective | None = None,
         initial: str = "init",
         evolving: Evolving | None = None,
         still: bool = False,
     ) -> Train:
         """A training from where the ticket's `rewind` says: initial values, an early step of the first, the last weights."""
-        rewind = self.spec.ticket.rewind if isinstance(self.spec.ticket, Drawn) else "init"
+        ticket = self.spec.ticket
+        rewind = ticket.rewind if isinstance(ticket, Drawn | Evolving) else "init"
         inputs: dict[str, Step] = {}
         if self.kept < self.total:
             inputs["subset"] = self._subset()
@@ -163,14 +178,15 @@ class CellPlanner:
                 keep = rewind.step
             elif initial == "init":
                 begin, inputs["start"] = rewind.step, first
-        watch = self._measuring().measurement() if self.spec.evaluate.every is not None else None
+        every = (evolving.hears if evolving is not None else None) or self.spec.evaluate.every
+        watch = self._measuring().measurement() if every is not None else None
         if watch is not None:
             inputs.update(self._measuring().references())
         return Train(
             seed=self.spec.seed,
             images=self.images,
             model=self.spec.model,
-            objective=self.spec.train.model_copy(update={"steps": steps}),
+            objective=(objective or self.spec.train).model_copy(update={"steps": steps}),
             compute=self.spec.compute,
             initial=initial,
             begin=begin,
@@ -178,7 +194,7 @@ class CellPlanner:
             evolving=evolving,
             still=still,
             watch=watch,
-            watch_every=self.spec.evaluate.every,
+            watch_every=every,
             label=label,
             inputs=inputs,
         )

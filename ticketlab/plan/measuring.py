@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from ticketlab.plan.steps import Images, Measurement, Statistics, Step, Train
 from ticketlab.spec.compute import Compute
 from ticketlab.spec.evaluate import LabClassifier
+from ticketlab.spec.optimizer import Adam
+from ticketlab.spec.rate_schedule import Cosine
 from ticketlab.spec.spec import Spec
-from ticketlab.spec.train import Adam, Cosine, CrossEntropy
+from ticketlab.spec.train import CrossEntropy
 
 EXTRACTOR_SEED = 0
 """Every run measures through the same extractor, whatever its own seed."""
@@ -30,7 +32,6 @@ class Measuring:
             made_by=task.measured_by,
             metrics=evaluate.metrics,
             samples=evaluate.samples if task.through_features else 0,
-            neighbours=evaluate.neighbours if task.through_features else 0,
             split=evaluate.split,
             extractor=evaluate.extractor if task.through_features else None,
         )
@@ -47,7 +48,7 @@ class Measuring:
             images=self.images,
             split=measurement.split,
             extractor=measurement.extractor,
-            features=measurement.samples if {"kernel", "prdc"} & set(measurement.metrics) else 0,
+            features=measurement.samples if any(one.sees_real_features for one in measurement.metrics) else 0,
             compute=self._plain_compute(),
             inputs=extractor,
         )

@@ -13,8 +13,9 @@ from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.plan.sources import releases, source_digest
 from ticketlab.spec.compute import Compute
 from ticketlab.spec.evaluate import Extractor
+from ticketlab.spec.metric import MetricChoice
 from ticketlab.spec.section import Choice
-from ticketlab.spec.task import Measure, Scaling, Split
+from ticketlab.spec.task import Scaling, Split
 
 STEP_FORMAT = 1
 """Version of what steps write; raised when the layout of a step's outputs changes."""
@@ -35,15 +36,14 @@ class Images:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What is measured on a trained network: metric names, samples, k of the neighbour metrics, real split, extractor.
+    """What is measured on a trained network: metrics, number of samples, real split, extractor.
 
     `made_by` names the function that makes the measurer; samples are 0 and the extractor None where none are used.
     """
 
     made_by: str
-    metrics: tuple[Measure, ...]
+    metrics: tuple[MetricChoice, ...]
     samples: int
-    neighbours: int
     split: Split
     extractor: Extractor | None
 
@@ -148,6 +148,7 @@ def _made_by(value: Any) -> Iterator[str]:
             yield from _made_by(getattr(value, name))
     elif isinstance(value, Measurement):
         yield value.made_by
+        yield from _made_by(value.metrics)
         yield from _made_by(value.extractor)
     elif isinstance(value, tuple):
         for part in value:

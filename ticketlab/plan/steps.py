@@ -7,9 +7,11 @@ from typing import Any, ClassVar
 
 from ticketlab.plan.step import Images, Measurement, Step
 from ticketlab.spec.compute import Compute
-from ticketlab.spec.drawing import Drawn, Evolving, StructureChoice
+from ticketlab.spec.drawing import Drawn
 from ticketlab.spec.evaluate import Extractor
+from ticketlab.spec.evolving import Evolving
 from ticketlab.spec.model import ModelChoice
+from ticketlab.spec.structure import StructureChoice
 from ticketlab.spec.task import Split
 from ticketlab.spec.train import Objective
 
@@ -104,7 +106,7 @@ class Control(Step):
     kind: ClassVar[str] = "control"
     seed: int
     control: str
-    structure: StructureChoice = "weights"
+    structure: StructureChoice
 
     @property
     def title(self) -> str:
@@ -146,4 +148,4 @@ class Evaluate(Step):
     @property
     def title(self) -> str:
         """A few words for people."""
-        return "evaluate " + ", ".join(self.measurement.metrics)
+        return "evaluate " + ", ".join(metric.name for metric in self.measurement.metrics)

@@ -12,7 +12,7 @@ from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.plan.experiment import ArmAddress, Plan, plan
 from ticketlab.plan.steps import Step
 from ticketlab.run.claims import held
-from ticketlab.run.crew import Alone, Crew, Engage
+from ticketlab.run.crew import Alone, Crew, Engage, Job
 from ticketlab.run.events import Listener, Notice
 from ticketlab.run.not_written import not_written
 from ticketlab.run.project import Project
@@ -34,6 +34,10 @@ class Experiment:
     plan: Plan
     project: Project
     store: Store
+
+    def job(self, listener: Listener, stopping: Callable[[], bool] = lambda: False) -> Job:
+        """What a crew is asked to do."""
+        return Job(self.plan, self.project, self.store, listener, stopping)
 
     def pending(self) -> list[tuple[ArmAddress, Step]]:
         """The steps that are not in the store yet, in the order they will be done."""
@@ -94,14 +98,14 @@ def run(
     """Do what is not done, publish and record it; an arm that fails does not stop the others.
 
     `fresh` forgets the results of this experiment's steps first, shared ones too, as soon as no other run rests on one
-    of them; `engage` says who performs them. Raises `Interrupted` when asked to
-    stop, `DataError` when the dataset is neither there nor to be had from DVC, and `EnvironmentProblem` when the
+    of them; `engage` says who performs them. Raises `Interrupted` when asked to stop, `DataError` when the dataset is
+    neither there nor to be had from DVC, and `EnvironmentProblem` when the
     project cannot be written.
     """
     afresh = (lambda: forget(experiment)) if fresh else None
     with held(experiment.plan, experiment.store, listener, stopping, afresh):
         fetch_data(experiment, listener)
-        return _run(experiment, listener, engage(experiment, listener, stopping))
+        return _run(experiment, listener, engage(experiment.job(listener, stopping)))
 
 
 def _run(experiment: Experiment, listener: Listener, crew: Crew) -> Outcome:
@@ -141,19 +145,19 @@ def _run(experiment: Experiment, listener: Listener, crew: Crew) -> Outcome:
     return Outcome(results, failures, folder)
 
 
-def prepare_statistics(experiment: Experiment, listener: Listener = lambda event: None) -> Path:
-    """Perform only the steps that reference statistics need, and publish these; the folder."""
-    from ticketlab.run.execute import Executor
+def prepare_statistics(
+    experiment: Experiment, listener: Listener = lambda event: None, *, engage: Engage = Alone
+) -> Path:
+    """Have only the steps done that reference statistics need, and publish these; the folder."""
     from ticketlab.run.publish import publish_statistics
 
     fetch_data(experiment, listener)
-    executor = Executor(experiment.project.home, experiment.store, listener, lambda: False)
     folder = experiment.project.runs / experiment.plan.name
     with held(experiment.plan, experiment.store, listener):
+        crew = engage(experiment.job(listener))
         for address, step in experiment.plan.steps():
             if step.kind == "statistics":
-                for needed in step.lineage():
-                    executor.ensure(needed, address.name)
+                crew.step(step, address)
         publish_statistics(experiment.plan, folder, experiment.store)
     return folder / "statistics"
 

@@ -19,8 +19,8 @@ from ticketlab.ledger.entry import Entry
 from ticketlab.ledger.facts import RunFacts, StepFact, Verdict
 from ticketlab.ledger.statement import facts, provenance, verification
 from ticketlab.plan.experiment import ArmAddress, Plan, plan_cell
+from ticketlab.run.crew import Alone, Engage, Job
 from ticketlab.run.events import Listener
-from ticketlab.run.execute import Executor
 from ticketlab.run.project import Project
 from ticketlab.run.store import Store
 from ticketlab.spec.loading import Cell
@@ -68,11 +68,12 @@ def verify(
     quick: bool = False,
     listener: Listener = lambda event: None,
     stopping: Callable[[], bool] = lambda: False,
+    engage: Engage = Alone,
 ) -> Verification:
-    """Check the files of a recorded run and (unless `quick`) do every step of it again in a store of its own.
+    """Check the files of a recorded run and (unless `quick`) have every step of it done again in a store of its own.
 
-    Nothing is taken from the store: the work is done from the recorded spec, the data and the code at hand. The result
-    is appended to the ledger as an in-toto Test Result. LedgerError if the entry is not the record of a run.
+    Nothing is taken from the store: the work is done from the recorded spec, the data and the code at hand, by whom
+    `engage` says. The result is appended to the ledger as an in-toto Test Result. LedgerError if the entry is not the record of a run.
     """
     recorded = facts(entry.statement)
     files = list(_compared_files(recorded, project))
@@ -80,7 +81,9 @@ def verify(
     causes: list[Difference] = []
     if not quick:
         with tempfile.TemporaryDirectory(dir=_scratch(project), prefix="verify-") as scratch:
-            steps, causes = _done_again(recorded, entry, project, Path(scratch), listener, stopping)
+            planned, address = recorded_plan(recorded, project)
+            job = Job(planned, project, Store(Path(scratch)), listener, stopping)
+            steps, causes = _done_again(recorded, entry, job, address, engage)
     found = Verification(recorded.run, recorded.cell, files, steps, causes)
     Chain(project.ledger).append(verification(_verdict(found, recorded, entry)))
     return found
@@ -104,31 +107,21 @@ def _compared_files(recorded: RunFacts, project: Project) -> Iterator[Compared]:
 
 
 def _done_again(
-    recorded: RunFacts,
-    entry: Entry,
-    project: Project,
-    scratch: Path,
-    listener: Listener,
-    stopping: Callable[[], bool],
+    recorded: RunFacts, entry: Entry, job: Job, address: ArmAddress, engage: Engage
 ) -> tuple[list[Compared], list[Difference]]:
     from ticketlab.run.publish import arm_result
     from ticketlab.run.statement import run_facts
 
-    store = Store(scratch)
-    planned, address = recorded_plan(recorded, project)
-    executor = Executor(project.home, store, listener, stopping)
     started = datetime.now(UTC)
-    steps = list(address.plan.steps())
-    for number, step in enumerate(steps, 1):
-        executor.ensure(step, address.name, number, len(steps))
+    engage(job).arm(address)
     fresh = run_facts(
-        planned,
+        job.plan,
         address,
-        arm_result(address, store),
+        arm_result(address, job.store),
         started,
-        capture.code(project.root),
-        project,
-        store,
+        capture.code(job.project.root),
+        job.project,
+        job.store,
     )
     now = provenance(fresh)
     causes = [one for one in difference(entry.statement, now) if one.kind != "result" and one.path not in NO_CAUSE]

@@ -6,22 +6,19 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from ticketlab.spec.modelling import ModelChoice, Width
-from ticketlab.spec.task import CLASSIFIER, Task
+from ticketlab.spec.modelling import ClassifierChoice, Width
 
 FirstWidth = Annotated[
     int, Field(ge=1, le=4096, description="Channels of the first stage; later stages have 2, 4 and 8 times as many.")
 ]
 
 
-class Vgg(ModelChoice):
+class Vgg(ClassifierChoice):
     """CIFAR VGG with batch normalisation, in the lottery papers' form: one linear layer after the convolutions."""
 
     made_by: ClassVar[str] = "ticketlab.models.vgg:blueprint"
     about: ClassVar[str] = "CIFAR VGG-11, 13, 16, 19 with batch normalisation and one linear layer, any width"
     source: ClassVar[str] = "Simonyan and Zisserman 2015, arXiv 1409.1556; form of Tanaka et al. 2020, arXiv 2006.05467"
-    trains: ClassVar[Task] = CLASSIFIER
-    networks: ClassVar[tuple[str, ...]] = ("classifier",)
     sizes: ClassVar[tuple[int, ...] | None] = (32,)
 
     kind: Literal["vgg"] = Field(default="vgg", description="CIFAR VGG with batch normalisation.")
@@ -31,14 +28,12 @@ class Vgg(ModelChoice):
     width: FirstWidth = 64
 
 
-class TinyVgg(ModelChoice):
+class TinyVgg(ClassifierChoice):
     """Tiny-ImageNet VGG with batch normalisation: five max-pools, two hidden linear layers with dropout."""
 
     made_by: ClassVar[str] = "ticketlab.models.tiny_vgg:blueprint"
     about: ClassVar[str] = "Tiny-ImageNet VGG-11, 13, 16, 19 with batch normalisation and three linear layers"
     source: ClassVar[str] = "Simonyan and Zisserman 2015, arXiv 1409.1556; form of Tanaka et al. 2020, arXiv 2006.05467"
-    trains: ClassVar[Task] = CLASSIFIER
-    networks: ClassVar[tuple[str, ...]] = ("classifier",)
     sizes: ClassVar[tuple[int, ...] | None] = (32, 64, 96, 128, 160, 192, 224)
 
     kind: Literal["tiny_vgg"] = Field(default="tiny_vgg", description="Tiny-ImageNet VGG with batch normalisation.")
@@ -50,14 +45,12 @@ class TinyVgg(ModelChoice):
     )
 
 
-class TinyResnet(ModelChoice):
+class TinyResnet(ClassifierChoice):
     """Residual network of four stages for small images: a 3x3 stem, no max-pool; Tiny-ImageNet's and CIFAR's."""
 
     made_by: ClassVar[str] = "ticketlab.models.tiny_resnet:blueprint"
     about: ClassVar[str] = "ResNet-18, 34, 50 for small images: 3x3 stem, no max-pool"
     source: ClassVar[str] = "He et al. 2016, arXiv 1512.03385; form of Tanaka et al. 2020, arXiv 2006.05467"
-    trains: ClassVar[Task] = CLASSIFIER
-    networks: ClassVar[tuple[str, ...]] = ("classifier",)
 
     kind: Literal["tiny_resnet"] = Field(
         default="tiny_resnet", description="Residual network of four stages for small images."
@@ -66,14 +59,12 @@ class TinyResnet(ModelChoice):
     width: FirstWidth = 64
 
 
-class ImagenetResnet(ModelChoice):
+class ImagenetResnet(ClassifierChoice):
     """Residual network for ImageNet, version 1.5, with the layout and parameter names of torchvision."""
 
     made_by: ClassVar[str] = "ticketlab.models.imagenet_resnet:blueprint"
     about: ClassVar[str] = "ImageNet ResNet-18, 34, 50, 101, 152 with torchvision's layout and parameter names"
     source: ClassVar[str] = "He et al. 2016, arXiv 1512.03385; stride on the 3x3 convolution as in torchvision"
-    trains: ClassVar[Task] = CLASSIFIER
-    networks: ClassVar[tuple[str, ...]] = ("classifier",)
 
     kind: Literal["imagenet_resnet"] = Field(default="imagenet_resnet", description="Residual network for ImageNet.")
     depth: Literal[18, 34, 50, 101, 152] = Field(

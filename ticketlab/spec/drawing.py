@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from ticketlab.spec.impossible import Impossible
+from ticketlab.spec.scope import Global, Scope
 from ticketlab.spec.section import SMOKE_STEPS, Choice, Section, Share
+from ticketlab.spec.structure import Structure, Weights
 
 if TYPE_CHECKING:
     from ticketlab.spec.positions import Path
@@ -72,22 +74,6 @@ class RewindTo(Section):
     step: int = Field(ge=1, description="Training step whose weights every round returns to.")
 
 
-class NofM(Section):
-    """N of every M consecutive inputs are kept."""
-
-    n: int = Field(ge=1, le=64, description="Inputs kept of every m.")
-    m: int = Field(ge=2, le=64, description="Consecutive inputs that make a group.")
-
-    @model_validator(mode="after")
-    def _some_are_pruned(self) -> NofM:
-        if self.n >= self.m:
-            raise ValueError(f"{self.n} of {self.m} prunes nothing; `n` is smaller than `m`")
-        return self
-
-
-StructureChoice = Literal["weights", "channels"] | NofM
-
-
 class Probe(Section):
     """The training images that scores look at: drawn once, balanced by class, never augmented, recorded."""
 
@@ -137,19 +123,23 @@ class Drawn(Masked):
     scores_need: ClassVar[frozenset[str]] = frozenset()
 
     schedule: Schedule = Field(description="How many rounds, and how much each prunes.")
-    scope: Literal["global", "layer", "erk"] = Field(
-        default="global",
+    scope: Scope = Field(
+        default=Global(),
         description="One threshold for all prunable weights of a network, one for each layer at equal density, or one "
         "for each layer at densities by Erdos-Renyi kernel.",
     )
-    structure: StructureChoice = Field(
-        default="weights",
+    structure: Structure = Field(
+        default=Weights(),
         description="What is pruned together: single weights, whole output channels, or n of every m inputs.",
     )
     round_steps: int | None = Field(
         default=None,
         ge=0,
         description="Training steps before each round's pruning; null is as long as `train.steps`, 0 scores the initial weights.",
+    )
+    rank: Literal["last", "ema"] = Field(
+        default="last",
+        description="Which weights are scored: the last iterate, or their exponential moving average (GANs).",
     )
     rewind: Literal["init", "none"] | RewindTo = Field(
         default="init",
@@ -165,23 +155,18 @@ class Drawn(Masked):
                 f"step {self.rewind.step} is not inside a training of {min(steps, spec.train.steps)} steps",
                 mend="an earlier step, or longer rounds",
             )
-        self._check_structure(at)
+        if self.rank == "ema" and "ema" not in type(spec.train).model_fields:
+            what = f"`{spec.train.name}` trains without a moving average"
+            raise Impossible((*at, "rank"), what, mend="rank: last")
         named = self._kinds_named(at)
         placed = super().settled(spec, at)
-        return placed.model_copy(update={"layers": named or placed.layers, "round_steps": steps})
-
-    def _check_structure(self, at: Path) -> None:
-        structure, schedule = self.structure, self.schedule
-        if not isinstance(structure, NofM):
-            return
-        density = schedule.density if isinstance(schedule.density, float) else 0.0
-        # A third has no decimal; what is kept is counted from the mask.
-        if schedule.rounds != 1 or abs(density - structure.n / structure.m) > 1e-3:
-            raise Impossible(
-                (*at, "schedule"),
-                f"{structure.n} of every {structure.m} inputs is one round to a density of {structure.n / structure.m:g}",
-                mend=f"schedule: {{density: {structure.n / structure.m:g}}}",
-            )
+        update = {
+            "scope": self.scope.settled(spec, (*at, "scope")),
+            "structure": self.structure.settled(spec, (*at, "structure")),
+            "layers": named or placed.layers,
+            "round_steps": steps,
+        }
+        return placed.model_copy(update=update)
 
     def _kinds_named(self, at: Path) -> tuple[LayerKind, ...]:
         by_kind = self.schedule.by_kind
@@ -219,14 +204,3 @@ class Probed(Drawn):
     def tiny(self) -> Self:
         """Also one image of each class."""
         return super().tiny().model_copy(update={"probe": self.probe.model_copy(update={"per_class": 1})})
-
-
-class Evolving(Masked):
-    """A ticket whose mask is made by the training itself and changes within it.
-
-    `made_by` names a function (options, network, live weights by layer, key) -> Bare (ticketlab/tickets/worn.py).
-    `weights_learn` says whether the training also moves the weights; where it does not, the controls' stay as they were
-    initialised, too.
-    """
-
-    weights_learn: ClassVar[bool] = True

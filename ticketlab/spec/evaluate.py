@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from pydantic import Field
 
 from ticketlab.spec.impossible import Impossible
+from ticketlab.spec.metric import Metric
 from ticketlab.spec.model import Model
 from ticketlab.spec.section import SMOKE_STEPS, Choice, Section, family
-from ticketlab.spec.task import CLASSIFIER, Measure, Split
+from ticketlab.spec.task import CLASSIFIER, Split
 
 if TYPE_CHECKING:
     from ticketlab.spec.positions import Path
@@ -64,7 +65,7 @@ else:
 class Evaluate(Section):
     """What is measured."""
 
-    metrics: tuple[Measure, ...] | None = Field(
+    metrics: tuple[Metric, ...] | None = Field(
         default=None,
         min_length=1,
         description="What is measured; null is accuracy and loss for classifiers, frechet and prdc for GANs.",
@@ -86,4 +87,3 @@ class Evaluate(Section):
         default={"kind": "lab_classifier"},  # type: ignore[assignment]
         description="Network whose features the generative metrics use.",
     )
-    neighbours: int = Field(default=5, ge=1, le=100, description="k of precision, recall, density and coverage.")

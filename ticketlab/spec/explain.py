@@ -98,7 +98,7 @@ def _problem(detail: ErrorDetails, data: Any) -> Problem:
     if kind == "extra_forbidden":
         around = place_at(path[:-1], data) or ROOT
         section = section_meant(around, _at(data, path[:-1]))
-        return Problem(path, _UNKNOWN, mend=meant_key(str(path[-1]), section, around) if section else "", at_key=True)
+        return Problem(path, _UNKNOWN, mend=meant_key(path, section, around) if section else "", at_key=True)
     if kind == "missing" and isinstance(path[-1], str):
         return _missing(path, data)
     if kind == "missing":
@@ -106,7 +106,7 @@ def _problem(detail: ErrorDetails, data: Any) -> Problem:
     place = place_at(path, data) or Place(())
     if kind == "value_error":
         return Problem(path, str(detail["ctx"]["error"]))
-    if kind in ("union_tag_invalid", "union_tag_not_found"):
+    if kind in ("union_tag_invalid", "union_tag_not_found") and isinstance(_at(data, path), dict):
         key = tag_key(place) or ""
         tag = (*path, key)
         if key not in _at(data, path):

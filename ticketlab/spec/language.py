@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 from pydantic.fields import FieldInfo
 
 from ticketlab.spec.positions import Path, dotted
-from ticketlab.spec.section import Family, Section
+from ticketlab.spec.section import Family, Section, is_name_enough
 from ticketlab.spec.spec import Spec
 
 
@@ -85,6 +85,16 @@ def tag_key(place: Place) -> str | None:
     """The key by which the sections of a place are told apart, if there are several."""
     tags = [tag_of(section) for section in place.sections]
     return tags[0][0] if len(tags) > 1 and tags[0] else None
+
+
+def tags(sections: Iterable[type[Section]]) -> list[str]:
+    """The values by which the members of a family are told apart."""
+    return [tag[1] for section in sections if (tag := tag_of(section))]
+
+
+def names(place: Place) -> list[str]:
+    """The members of a family that can stand at a place by their names alone."""
+    return tags(filter(is_name_enough, place.sections)) if tag_key(place) else []
 
 
 def fitting(place: Place, value: Any) -> tuple[Kind, ...]:

@@ -8,9 +8,9 @@ from pydantic import Field
 
 from ticketlab.spec.classifiers import ImagenetResnet, TinyResnet, TinyVgg, Vgg
 from ticketlab.spec.impossible import Impossible
-from ticketlab.spec.modelling import ModelChoice, Width
+from ticketlab.spec.modelling import ClassifierChoice, ModelChoice, Width
 from ticketlab.spec.section import family
-from ticketlab.spec.task import CLASSIFIER, GAN, Task
+from ticketlab.spec.task import GAN, Task
 
 if TYPE_CHECKING:
     from ticketlab.spec.positions import Path
@@ -49,14 +49,12 @@ class Sngan(ModelChoice):
     latent: Width = Field(default=128, description="Dimensions of the Gaussian noise the generator maps to images.")
 
 
-class Mlp(ModelChoice):
+class Mlp(ClassifierChoice):
     """Fully connected ReLU network on flattened pixels; (300, 100) is LeNet-300-100."""
 
     made_by: ClassVar[str] = "ticketlab.models.mlp:blueprint"
     about: ClassVar[str] = "fully connected ReLU network; hidden [300, 100] is LeNet-300-100"
     source: ClassVar[str] = "LeCun et al. 1998; Frankle and Carbin 2019, arXiv 1803.03635"
-    trains: ClassVar[Task] = CLASSIFIER
-    networks: ClassVar[tuple[str, ...]] = ("classifier",)
 
     kind: Literal["mlp"] = Field(default="mlp", description="Fully connected network.")
     hidden: tuple[Width, ...] = Field(
@@ -65,14 +63,12 @@ class Mlp(ModelChoice):
     bias: bool = Field(default=True, description="Whether linear layers have a bias.")
 
 
-class Lenet(ModelChoice):
+class Lenet(ClassifierChoice):
     """Two 3x3 convolutions, one 2x2 max-pool, two hidden linear layers."""
 
     made_by: ClassVar[str] = "ticketlab.models.lenet:blueprint"
     about: ClassVar[str] = "two convolutions, a max-pool and two hidden linear layers"
     source: ClassVar[str] = "the convolutional network of the LotteryTicket recipes (Frankle and Carbin's Conv-2)"
-    trains: ClassVar[Task] = CLASSIFIER
-    networks: ClassVar[tuple[str, ...]] = ("classifier",)
 
     kind: Literal["lenet"] = Field(default="lenet", description="Small convolutional network.")
     channels: tuple[Width, Width] = Field(default=(64, 64), description="Channels of the two convolutions.")
@@ -81,14 +77,12 @@ class Lenet(ModelChoice):
     )
 
 
-class Resnet(ModelChoice):
+class Resnet(ClassifierChoice):
     """CIFAR residual network of depth 6n+2: three stages of n basic blocks, projection shortcuts (option B)."""
 
     made_by: ClassVar[str] = "ticketlab.models.resnet:blueprint"
     about: ClassVar[str] = "CIFAR residual network of depth 6n+2 and any width"
     source: ClassVar[str] = "He et al. 2016, arXiv 1512.03385; prunable set of Tanaka et al. 2020, arXiv 2006.05467"
-    trains: ClassVar[Task] = CLASSIFIER
-    networks: ClassVar[tuple[str, ...]] = ("classifier",)
 
     kind: Literal["resnet"] = Field(default="resnet", description="CIFAR residual network.")
     depth: int = Field(default=20, ge=8, le=1202, description="Layers, 6n+2: 20, 32, 44, 56, 110.", multiple_of=1)
@@ -105,13 +99,11 @@ class Resnet(ModelChoice):
         return self
 
 
-class Convnet(ModelChoice):
+class Convnet(ClassifierChoice):
     """Three strided 3x3 convolutions with batch normalisation, global average pooling, a linear head."""
 
     made_by: ClassVar[str] = "ticketlab.models.convnet:blueprint"
     about: ClassVar[str] = "three strided convolutions and a linear head; the lab's own feature extractor"
-    trains: ClassVar[Task] = CLASSIFIER
-    networks: ClassVar[tuple[str, ...]] = ("classifier",)
 
     kind: Literal["convnet"] = Field(default="convnet", description="Small strided convolutional network.")
     width: Width = Field(

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ticketlab.spec.initial import Initial
 from ticketlab.spec.section import Choice
-from ticketlab.spec.task import Task
+from ticketlab.spec.task import CLASSIFIER, Task
 
 Width = Annotated[int, Field(ge=1, le=4096)]
 """Channels or units of a layer."""
@@ -28,3 +28,10 @@ class ModelChoice(Choice):
     init: Initial | None = Field(
         default=None, description="How weights start; null is as the model's own paper has it."
     )
+
+
+class ClassifierChoice(ModelChoice):
+    """A kind of classifier: one network, from images to one logit for each class."""
+
+    trains: ClassVar[Task] = CLASSIFIER
+    networks: ClassVar[tuple[str, ...]] = ("classifier",)

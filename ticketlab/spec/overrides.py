@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ticketlab.errors import SpecError
-from ticketlab.spec.language import Place, place_at, tag_of
+from ticketlab.spec.language import Place, place_at, tag_key, tag_of, tags
 from ticketlab.spec.positions import Path, dotted
 from ticketlab.spec.quoting import code, printable
 from ticketlab.spec.section import Section
@@ -67,6 +67,8 @@ def _set(here: dict[str, Any], path: Path, value: Any, done: Path, data: dict[st
     below = here.get(step)
     if below is None:
         below = _started(place_at((*done, step), data))
+    if isinstance(below, str):
+        below = _spelt_out(below, place_at((*done, step), data))
     if not isinstance(below, dict):
         raise SpecError(
             f"{code(dotted((*done, step)))} is {found(below)}, so it has no {code(dotted(tuple(rest)))}",
@@ -74,6 +76,12 @@ def _set(here: dict[str, Any], path: Path, value: Any, done: Path, data: dict[st
             mend=f"write {code(step)} as a mapping, or set it as a whole",
         )
     return {**here, step: _set(below, tuple(rest), value, (*done, step), data, where)}
+
+
+def _spelt_out(name: str, place: Place | None) -> Any:
+    """The mapping that the name of a family's member stands for; other text as it is."""
+    key = tag_key(place) if place else None
+    return {key: name} if key and place and name in tags(place.sections) else name
 
 
 def _started(place: Place | None) -> dict[str, Any]:

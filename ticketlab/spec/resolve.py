@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ticketlab.spec.drawing import Probed
 from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.language import place_at
+from ticketlab.spec.metric import usual_metrics
 from ticketlab.spec.ticket import NoTicket
 
 if TYPE_CHECKING:
@@ -110,20 +111,14 @@ def _data(data: Data, model: ModelChoice, dataset: DatasetFacts) -> Data:
 
 def _evaluate(spec: Spec) -> Evaluate:
     evaluate, task = spec.evaluate, spec.model.trains
-    metrics = evaluate.metrics or task.usual
-    for position, metric in enumerate(metrics):
-        if metric not in task.metrics:
-            raise Impossible(
-                ("evaluate", "metrics", position),
-                f"`{metric}` cannot be measured on a {task.name}",
-                mend=f"for a {task.name}: {', '.join(task.metrics)}",
-            )
-    if "prdc" in metrics and evaluate.samples <= evaluate.neighbours:
-        raise Impossible(
-            ("evaluate", "samples"),
-            f"{evaluate.neighbours} neighbours need more than {evaluate.samples} samples",
-            mend="more samples",
-        )
+    metrics = tuple(
+        metric.settled(spec, ("evaluate", "metrics", position))
+        for position, metric in enumerate(evaluate.metrics or usual_metrics(task))
+    )
+    names = [metric.name for metric in metrics]
+    for position, name in enumerate(names):
+        if name in names[:position]:
+            raise Impossible(("evaluate", "metrics", position), f"`{name}` is asked for twice", mend="remove one")
     if evaluate.every is not None and evaluate.every > spec.train.steps:
         raise Impossible(
             ("evaluate", "every"),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, Union
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
-from pydantic_core import CoreSchema
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 if TYPE_CHECKING:
     from ticketlab.spec.positions import Path
@@ -27,7 +27,7 @@ class Section(BaseModel):
 
 
 class Choice(Section):
-    """One member of a family (a model, a ticket method, an objective, an augmentation, an extractor).
+    """One member of a family (a model, a ticket method, a scope, an objective, an optimiser, a metric).
 
     A member is this class, which says what may be asked, and one function elsewhere, named in `made_by` as
     `package.module:function`, which does it. The function is imported only when a run needs it; its module (with what
@@ -60,6 +60,7 @@ class Choice(Section):
 class Family:
     """A type annotation that stands for whichever members a family has when the first value of it is checked.
 
+    A value is a mapping whose `tag` names a member, or the name alone where the member needs no further values.
     Members are looked up late, so that a package that registers one may import these modules in any order.
     """
 
@@ -74,14 +75,47 @@ class Family:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        members = cls.members()
-        if len(members) == 1:
-            return handler.generate_schema(members[0])
-        return handler.generate_schema(Annotated[Union[members], Field(discriminator=cls.tag)])  # noqa: UP007
+        choices: dict[Any, CoreSchema] = {}
+        for member in cls.members():
+            name = member.model_fields[cls.tag].default
+            choices[name] = handler.generate_schema(member)
+            if is_name_enough(member):
+                choices[_alone(name)] = _by_name(member, name)
+        # One union told apart by a function, so that what is wrong inside a member is reported of that member alone.
+        return core_schema.tagged_union_schema(choices, cls._told_by)
+
+    @classmethod
+    def _told_by(cls, value: Any) -> str | None:
+        if isinstance(value, str):
+            return _alone(value)
+        named = value.get(cls.tag) if isinstance(value, dict) else getattr(value, cls.tag, None)
+        return named if isinstance(named, str) else None
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        names = [member.model_fields[cls.tag].default for member in cls.members()]
+        alone = [name for name in names if _alone(name) in schema["choices"]]
+        members = {name: schema["choices"][name] for name in names}
+        mapping = handler(core_schema.tagged_union_schema(members, cls.tag))
+        return {"anyOf": [{"type": "string", "enum": alone}, mapping]} if alone else mapping
+
+
+def is_name_enough(member: type[Section]) -> bool:
+    """Whether a member of a family can be had by its name alone: no field of it is required."""
+    return not any(field.is_required() for field in member.model_fields.values())
+
+
+def _alone(name: str) -> str:
+    """The branch of a family in which a name stands for the member with its defaults."""
+    return f"{name} by name"
+
+
+def _by_name(member: type[Choice], name: str) -> CoreSchema:
+    return core_schema.no_info_after_validator_function(lambda _: member(), core_schema.literal_schema([name]))
 
 
 def family(plural: str, tag: str, *members: type[Choice]) -> Any:
-    """The annotation of a family: its own members and those that installed packages register.
+    """The annotation of a family: its own members, two or more, and those that installed packages register.
 
     `tag` is the key that tells members apart. Packages add members through the entry-point group `ticketlab.<plural>`,
     each entry naming a `Choice`.

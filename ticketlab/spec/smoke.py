@@ -16,8 +16,9 @@ def smoke(spec: Spec, classes: int) -> Spec:
 
     Seeds are made equal, so that cells that differ in their seed or their share of the data alone are done once.
     """
+    fewest = [metric.fewest_samples for metric in spec.evaluate.metrics or ()]
     evaluate: dict[str, Any] = {
-        "samples": max(min(spec.evaluate.samples, SAMPLES), spec.evaluate.neighbours + 1),
+        "samples": max([min(spec.evaluate.samples, SAMPLES), *fewest]),
         "extractor": spec.evaluate.extractor.tiny(),
     }
     if spec.evaluate.every is not None:

@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Measure = Literal["accuracy", "loss", "frechet", "kernel", "prdc"]
-"""Every metric of every task."""
-
 Scaling = Literal["symmetric", "standard", "unit"]
 Split = Literal["train", "test"]
 
@@ -16,14 +13,13 @@ Split = Literal["train", "test"]
 class Task:
     """A purpose that models and objectives share; only those of one task go together.
 
-    `metrics` can be measured, the first `usual` of them by default, by the function named in `measured_by`;
-    `through_features` says whether that compares features of generated and real images. Images are scaled by `scaling`
+    The function named in `measured_by` gathers what metrics compute from; `usual` names those of a spec that names none;
+    `through_features` says whether features of generated and real images are compared. Images are scaled by `scaling`
     unless the spec says otherwise, which `only_scaling`, a reason, forbids. `split` is what is compared with.
     """
 
     name: str
-    metrics: tuple[Measure, ...]
-    usual: tuple[Measure, ...]
+    usual: tuple[str, ...]
     scaling: Scaling
     split: Split
     measured_by: str
@@ -33,7 +29,6 @@ class Task:
 
 GAN = Task(
     name="gan",
-    metrics=("frechet", "kernel", "prdc"),
     usual=("frechet", "prdc"),
     scaling="symmetric",
     split="train",
@@ -44,7 +39,6 @@ GAN = Task(
 
 CLASSIFIER = Task(
     name="classifier",
-    metrics=("accuracy", "loss"),
     usual=("accuracy", "loss"),
     scaling="standard",
     split="test",

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from ticketlab.spec.drawing import Drawn, Evolving
+from ticketlab.spec.drawing import Drawn
+from ticketlab.spec.evolving import Evolving
 from ticketlab.spec.foresight import Grasp, NtkSap, Px, Snip, SynFlow, SynFlowL2
-from ticketlab.spec.impossible import Impossible
+from ticketlab.spec.optimizer import Optimizer
+from ticketlab.spec.regenerative import Regenerative
+from ticketlab.spec.scope import PerLayer, Scope
 from ticketlab.spec.section import Choice, Share, family
-
-if TYPE_CHECKING:
-    from ticketlab.spec.positions import Path
-    from ticketlab.spec.spec import Spec
 
 
 class NoTicket(Choice):
@@ -35,17 +34,6 @@ class Magnitude(Drawn):
     source: ClassVar[str] = "Frankle and Carbin 2019, arXiv 1803.03635; Chen et al. 2021, arXiv 2106.00134"
 
     method: Literal["magnitude"] = Field(default="magnitude", description="Magnitude pruning.")
-    rank: Literal["last", "ema"] = Field(
-        default="last",
-        description="Which weights are ranked: the last iterate, or their exponential moving average (GANs).",
-    )
-
-    def settled(self, spec: Spec, at: Path) -> Self:
-        """Refuses to rank a moving average that the objective does not keep."""
-        if self.rank == "ema" and "ema" not in type(spec.train).model_fields:
-            what = f"`{spec.train.name}` trains without a moving average"
-            raise Impossible((*at, "rank"), what, mend="rank: last")
-        return super().settled(spec, at)
 
 
 class Random(Drawn):
@@ -64,15 +52,15 @@ class Random(Drawn):
 class EdgePopup(Evolving):
     """Search a mask over frozen random weights: every weight has a score, scores learn, the highest are kept."""
 
-    made_by: ClassVar[str] = "ticketlab.tickets.edge_popup:worn"
+    made_by: ClassVar[str] = "ticketlab.tickets.edge_popup:wearing"
     about: ClassVar[str] = "strong ticket: scores over frozen random weights learn, weights never move"
     source: ClassVar[str] = "Ramanujan et al. 2020, arXiv 1911.13299"
     weights_learn: ClassVar[bool] = False
 
     method: Literal["edge_popup"] = Field(default="edge_popup", description="Edge-popup.")
     density: Share = Field(description="Share of the weights kept at every step, in (0, 1].")
-    scope: Literal["global", "layer"] = Field(
-        default="layer", description="One threshold for all weights of a network, or one for each layer."
+    scope: Scope = Field(
+        default=PerLayer(), description="Which weights share a threshold, and what share each layer keeps."
     )
     score_bound: float = Field(
         default=0.1,
@@ -80,21 +68,28 @@ class EdgePopup(Evolving):
         le=100,
         description="Scores start uniform in +- this bound, common to all layers; Adam's steps do not depend on it.",
     )
-
-    def settled(self, spec: Spec, at: Path) -> Self:
-        """Refuses a moving average over weights: the average of many masks is no ticket."""
-        if getattr(spec.train, "ema", 0.0):
-            raise Impossible(
-                ("train", "ema"), "the moving average of a network whose mask changes is not the ticket", mend="ema: 0"
-            )
-        return super().settled(spec, at)
+    optimizer: Optimizer | None = Field(
+        default=None, description="Optimiser of the scores; null is the one that the objective has for the network."
+    )
 
 
 if TYPE_CHECKING:
     Ticket = Choice
 else:
     Ticket = family(
-        "methods", "method", NoTicket, Magnitude, Random, EdgePopup, Snip, Grasp, SynFlow, SynFlowL2, NtkSap, Px
+        "methods",
+        "method",
+        NoTicket,
+        Magnitude,
+        Random,
+        EdgePopup,
+        Regenerative,
+        Snip,
+        Grasp,
+        SynFlow,
+        SynFlowL2,
+        NtkSap,
+        Px,
     )
 
 Arm = Literal["ticket", "dense", "random", "shuffled", "fresh_weights"]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
 from ticketlab.spec.augment import Augmentation
 from ticketlab.spec.impossible import Impossible
-from ticketlab.spec.section import SMOKE_STEPS, Choice, Section, family
+from ticketlab.spec.optimizer import Adam, Optimizer, Sgd
+from ticketlab.spec.rate_schedule import Constant, RateSchedule
+from ticketlab.spec.section import SMOKE_STEPS, Choice, family
 from ticketlab.spec.task import CLASSIFIER, GAN, Task
 
 if TYPE_CHECKING:
@@ -17,66 +19,9 @@ if TYPE_CHECKING:
     from ticketlab.spec.positions import Path
     from ticketlab.spec.spec import Spec
 
+__all__ = ["Adversarial", "CrossEntropy", "Hinge", "NonSaturating", "Objective", "Optimizer", "Train"]
+
 SMOKE_BATCH = 4
-
-Rate = Annotated[float, Field(gt=0, le=10)]
-
-
-class Adam(Section):
-    """Adam; a weight decay is an L2 term added to the gradient (not decoupled)."""
-
-    kind: Literal["adam"] = Field(default="adam", description="Adam.")
-    lr: Rate = Field(default=2e-4, description="Learning rate.")
-    beta1: float = Field(default=0.0, ge=0, lt=1, description="Decay of the first moment, per step.")
-    beta2: float = Field(default=0.9, ge=0, lt=1, description="Decay of the second moment, per step.")
-    eps: float = Field(default=1e-8, gt=0, le=1, description="Added to the root of the second moment.")
-    weight_decay: float = Field(default=0.0, ge=0, le=1, description="L2 coefficient, per step.")
-
-
-class Sgd(Section):
-    """Stochastic gradient descent with momentum."""
-
-    kind: Literal["sgd"] = Field(default="sgd", description="Stochastic gradient descent.")
-    lr: Rate = Field(default=0.1, description="Learning rate.")
-    momentum: float = Field(default=0.9, ge=0, lt=1, description="Momentum, per step.")
-    nesterov: bool = Field(default=False, description="Nesterov's form of momentum.")
-    weight_decay: float = Field(default=1e-4, ge=0, le=1, description="L2 coefficient, per step.")
-
-
-Optimizer = Annotated[Adam | Sgd, Field(discriminator="kind")]
-
-
-class Constant(Section):
-    """The learning rate stays."""
-
-    kind: Literal["constant"] = Field(default="constant", description="Constant learning rate.")
-
-
-class Linear(Section):
-    """The learning rate falls linearly to zero at the last step."""
-
-    kind: Literal["linear"] = Field(default="linear", description="Linear decay to zero over the whole training.")
-
-
-class Cosine(Section):
-    """The learning rate follows half a cosine to zero at the last step."""
-
-    kind: Literal["cosine"] = Field(default="cosine", description="Half a cosine to zero over the whole training.")
-
-
-class Milestones(Section):
-    """The learning rate is multiplied by `factor` at each milestone."""
-
-    kind: Literal["milestones"] = Field(default="milestones", description="Drops at given points.")
-    at: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
-        default=(0.5, 0.75),
-        min_length=1,
-        description="Points of the training where the rate drops, as shares of `steps`.",
-    )
-    factor: float = Field(default=0.1, gt=0, le=1, description="What the learning rate is multiplied by at each point.")
-
-
-RateSchedule = Annotated[Constant | Linear | Cosine | Milestones, Field(discriminator="kind")]
 
 
 class Objective(Choice):
@@ -97,15 +42,16 @@ class Objective(Choice):
         return dict.fromkeys(networks, 3 * self.batch)
 
     def settled(self, spec: Spec, at: Path) -> Self:
-        """Refuses a warm-up that fills the training, and milestones that do not rise."""
+        """Refuses a warm-up that fills the training; settles the rate schedule and the augmentations."""
         if self.warmup >= self.steps and self.warmup:
             raise Impossible(
                 (*at, "warmup"), f"a warm-up of {self.warmup} steps fills all {self.steps}", mend="a shorter one"
             )
-        schedule = self.rate_schedule
-        if isinstance(schedule, Milestones) and list(schedule.at) != sorted(set(schedule.at)):
-            raise Impossible((*at, "rate_schedule", "at"), "milestones must rise", mend=str(sorted(set(schedule.at))))
-        return self
+        update = {
+            "rate_schedule": self.rate_schedule.settled(spec, (*at, "rate_schedule")),
+            "augment": tuple(one.settled(spec, (*at, "augment", n)) for n, one in enumerate(self.augment)),
+        }
+        return self.model_copy(update=update)
 
     def tiny(self) -> Self:
         """Two steps on small batches."""
@@ -141,9 +87,10 @@ class Adversarial(Objective):
 
     def settled(self, spec: Spec, at: Path) -> Self:
         """The critic's optimiser is the generator's if none is given."""
-        return (
-            super().settled(spec, at).model_copy(update={"critic_optimizer": self.critic_optimizer or self.optimizer})
-        )
+        optimizer = self.optimizer.settled(spec, (*at, "optimizer"))
+        given = self.critic_optimizer
+        critic = given.settled(spec, (*at, "critic_optimizer")) if given else optimizer
+        return super().settled(spec, at).model_copy(update={"optimizer": optimizer, "critic_optimizer": critic})
 
     def _tiny(self) -> dict[str, Any]:
         small = {"generator_batch": min(self.generator_batch, SMOKE_BATCH), "n_critic": min(self.n_critic, 2)}
@@ -182,6 +129,11 @@ class CrossEntropy(Objective):
     batch: int = Field(default=128, ge=1, le=65_536, description="Images per step.")
     optimizer: Optimizer = Field(default=Sgd(), description="Optimiser of the network.")
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="Share of the target spread over all classes.")
+
+    def settled(self, spec: Spec, at: Path) -> Self:
+        """Also settles the optimiser."""
+        optimizer = self.optimizer.settled(spec, (*at, "optimizer"))
+        return super().settled(spec, at).model_copy(update={"optimizer": optimizer})
 
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
-from ticketlab.spec.language import Kind, Place, fitting, homes, is_section, kinds_of, tag_key, tag_of
+from ticketlab.spec.language import Kind, Place, fitting, homes, is_section, kinds_of, names, tag_key, tag_of, tags
+from ticketlab.spec.positions import Path, dotted
 from ticketlab.spec.quoting import code, listed
 from ticketlab.spec.section import Section
 from ticketlab.spec.yaml_scalars import Unusable, plain_scalar
@@ -33,8 +34,9 @@ def found(value: Any) -> str:
 def allowed(place: Place) -> str:
     """What a place accepts: types, bounds, choices."""
     texts = []
-    if place.choices:
-        texts.append(listed(place.choices) if len(place.choices) == 1 else f"one of {listed(place.choices)}")
+    choices = (*place.choices, *names(place))
+    if choices:
+        texts.append(listed(choices) if len(choices) == 1 else f"one of {listed(choices)}")
     texts += [_allowed(kind) for kind in place.kinds if not _is_literal(kind) and not is_section(kind.type)]
     if place.sections:
         texts.append(_mapping(place))
@@ -89,12 +91,8 @@ def _mapping(place: Place) -> str:
     key = tag_key(place)
     if key is None:
         return f"a mapping with the keys {listed(place.sections[0].model_fields)}"
-    return f"a mapping whose {code(key)} is one of {listed(tags(place.sections))}"
-
-
-def tags(sections: Iterable[type[Section]]) -> list[str]:
-    """The values by which the members of a family are told apart."""
-    return [tag[1] for section in sections if (tag := tag_of(section))]
+    known = tags(place.sections)
+    return f"a mapping whose {code(key)} is one of {'these' if known == names(place) else listed(known)}"
 
 
 def closest(word: str, words: Iterable[str], cutoff: float = 0.6) -> str | None:
@@ -121,10 +119,10 @@ def meant_value(value: Any, place: Place) -> str:
 
 
 def _meant_text(value: str, place: Place, types: set[Any]) -> str:
-    key = tag_key(place)
-    choice = closest(value, [*map(str, place.choices), *(tags(place.sections) if key else ())], cutoff=0.7)
+    members = dict(zip(tags(place.sections), place.sections, strict=True)) if tag_key(place) else {}
+    choice = closest(value, [*map(str, place.choices), *members], cutoff=0.7)
     if choice:
-        return f"did you mean {code(choice)}?" if choice in place.choices else f"did you mean `{{{key}: {choice}}}`?"
+        return f"did you mean {code(choice if choice in place.choices else _written(members[choice]))}?"
     if bool in types and value.lower() in _YES:
         return f"write {_YES[value.lower()]}"
     if types & {int, float}:
@@ -135,6 +133,13 @@ def _meant_text(value: str, place: Place, types: set[Any]) -> str:
     return ""
 
 
+def _written(member: type[Section]) -> str:
+    """How a member of a family is written: its name, or a mapping with the keys that it needs."""
+    tag, needed = tag_of(member), [name for name, field in member.model_fields.items() if field.is_required()]
+    assert tag is not None, "members of a family are told apart"
+    return f"{{{tag[0]}: {tag[1]}, {', '.join(f'{name}: ...' for name in needed)}}}" if needed else tag[1]
+
+
 def _as_number(text: str) -> int | float | None:
     try:
         number = plain_scalar(text.replace("_", "").strip(), plain=True)
@@ -143,8 +148,9 @@ def _as_number(text: str) -> int | float | None:
     return number if isinstance(number, (int, float)) and not isinstance(number, bool) else None
 
 
-def meant_key(key: str, section: type[Section], around: Place) -> str:
-    """Advice for a key that a section does not have: its spelling, the place it belongs to, or the keys there are."""
+def meant_key(path: Path, section: type[Section], around: Place) -> str:
+    """Advice for a key that its section does not have: its spelling, the place it belongs to, or the keys there are."""
+    key = str(path[-1])
     near = closest(key, section.model_fields, cutoff=0.75)
     if near:
         return f"did you mean {code(near)}? {section.model_fields[near].description}"
@@ -154,6 +160,8 @@ def meant_key(key: str, section: type[Section], around: Place) -> str:
         return f"it belongs to {listed(tags(relatives))}, not to {code(tag[1] if tag else section.__name__)}"
     elsewhere = homes(key)
     if elsewhere:
+        inside = dotted(path[:-1])
+        elsewhere = tuple(home for home in elsewhere if home.startswith(f"{inside}.")) or elsewhere
         return f"it belongs to {listed(elsewhere, most=3)}"
     near = closest(key, section.model_fields)
     if near:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ticketlab.tickets.mask import Mask
 from ticketlab.tickets.scope import Layer, budgets
-from ticketlab.tickets.structure import structure_of
+from ticketlab.tickets.structure import structure
 
 if TYPE_CHECKING:
     from ticketlab.spec.drawing import Drawn, LayerKind
@@ -30,10 +30,10 @@ def draw_round(
     before = previous or Mask.dense({layer: tuple(score.shape) for layer, score in scores.items()})
     left = before.layer_kept()
     layers = {layer: Layer(kind, tuple(scores[layer].shape), left[layer]) for layer, kind in kinds.items()}
-    structure = structure_of(options.structure)
+    selection = structure(options.structure)
     kept: dict[str, Tensor] = {}
     for budget in budgets(options.scope, layers, options.schedule, round):
-        kept |= structure.select({layer: scores[layer] for layer in budget.layers}, budget.keep, before)
+        kept |= selection.select({layer: scores[layer] for layer in budget.layers}, budget.keep, before)
     return Mask({layer: kept[layer] for layer in kinds})
 
 

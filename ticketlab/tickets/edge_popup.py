@@ -3,39 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
+from ticketlab.spec.drawing import Schedule
 from ticketlab.tickets.mask import Mask
-from ticketlab.tickets.schedule import kept_at
-from ticketlab.tickets.worn import Bare
+from ticketlab.tickets.scope import Budget, Layer, budgets, of_each_network
+from ticketlab.tickets.select import highest_magnitudes
+from ticketlab.tickets.worn import Bare, Wearing
 
 if TYPE_CHECKING:
+    from ticketlab.models.prunable import PrunableWeight
     from ticketlab.randomness import Key
     from ticketlab.spec.ticket import EdgePopup
 
 
-def worn(options: EdgePopup, network: nn.Module, layers: Mapping[str, nn.Parameter], key: Key) -> Searched:
-    """A mask search over the live weights `layers` of `network`; initial scores are addressed by `key` and layer."""
-    return Searched(options, network, layers, key)
+def wearing(
+    options: EdgePopup, networks: Mapping[str, nn.Module], weights: Mapping[str, PrunableWeight], key: Key
+) -> Wearing:
+    """A mask search over the live `weights` of `networks`; initial scores are addressed by `key` and layer."""
+    apart = of_each_network(weights)
+    return Wearing(
+        networks,
+        {
+            name: Searched(options, networks[name], {layer: weights[layer] for layer in layers}, key)
+            for name, layers in apart.items()
+        },
+    )
+
+
+def _budgets(options: EdgePopup, weights: Mapping[str, PrunableWeight]) -> list[Budget]:
+    shapes = {layer: tuple(weight.parameter.shape) for layer, weight in weights.items()}
+    layers = {layer: Layer(weights[layer].kind, shape, prod(shape)) for layer, shape in shapes.items()}
+    return budgets(options.scope, layers, Schedule(density=options.density), 1)
 
 
 class Searched(Bare):
     """A network whose weights are frozen and whose scores learn.
 
-    Forwards use w * m, m keeping the `density` share of highest |s|, per layer or over all layers, ties by index. The
+    Forwards use w * m, m keeping the `density` share of highest |s| within the scope, ties by index. The
     gradient passes straight through the mask to |s|: dL/ds = dL/d(w m) * w * sign(s), for kept and pruned entries
     alike. Nothing but scores learns; running statistics of batch normalisation move as in any training.
     """
 
-    def __init__(self, options: EdgePopup, network: nn.Module, layers: Mapping[str, nn.Parameter], key: Key) -> None:
+    def __init__(self, options: EdgePopup, network: nn.Module, weights: Mapping[str, PrunableWeight], key: Key) -> None:
         super().__init__(network)
         self._options = options
-        self._layers = dict(layers)
-        self._frozen = {layer: weight.detach().clone() for layer, weight in layers.items()}
-        self._scores = {layer: nn.Parameter(self._initial(weight, key.of(layer))) for layer, weight in layers.items()}
+        self.optimizer = options.optimizer
+        self._budgets = _budgets(options, weights)
+        self._layers = {layer: weight.parameter for layer, weight in weights.items()}
+        self._frozen = {layer: weight.detach().clone() for layer, weight in self._layers.items()}
+        self._scores = {
+            layer: nn.Parameter(self._initial(weight, key.of(layer))) for layer, weight in self._layers.items()
+        }
 
     def _initial(self, weight: Tensor, key: Key) -> Tensor:
         draws = torch.rand(weight.shape, generator=key.generator(), dtype=torch.float32, device="cpu")
@@ -55,7 +78,7 @@ class Searched(Bare):
             self._layers[layer].copy_(self._frozen[layer] * kept)
 
     @torch.no_grad()
-    def after_backward(self) -> None:
+    def after_backward(self, step: int) -> None:
         """Pass the gradients of the weights on to the scores."""
         for layer, score in self._scores.items():
             gradient = self._layers[layer].grad
@@ -63,7 +86,7 @@ class Searched(Bare):
                 score.grad = gradient * self._frozen[layer] * score.sign()
         self.network.zero_grad(set_to_none=True)
 
-    def after_step(self) -> None:
+    def after_step(self, step: int) -> None:
         """The scores have moved: so does the mask."""
         self.put_on()
 
@@ -83,15 +106,7 @@ class Searched(Bare):
 
     def _kept(self) -> dict[str, Tensor]:
         """The mask on the device of the scores."""
-        if self._options.scope == "layer":
-            return {layer: self._highest({layer: score})[layer] for layer, score in self._scores.items()}
-        return self._highest(self._scores)
-
-    @torch.no_grad()
-    def _highest(self, scores: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        flat = torch.cat([score.abs().reshape(-1) for score in scores.values()])
-        order = flat.sort(descending=True, stable=True).indices
-        kept = torch.zeros_like(flat, dtype=torch.bool)
-        kept[order[: kept_at(self._options.density, len(flat))]] = True
-        parts = torch.split(kept, [score.numel() for score in scores.values()])
-        return {layer: part.view(score.shape) for (layer, score), part in zip(scores.items(), parts, strict=True)}
+        kept: dict[str, Tensor] = {}
+        for budget in self._budgets:
+            kept |= highest_magnitudes({layer: self._scores[layer] for layer in budget.layers}, budget.keep)
+        return {layer: kept[layer] for layer in self._scores}

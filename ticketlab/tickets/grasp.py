@@ -50,7 +50,7 @@ class Tempered(nn.Module):
         self.network = network
         self.temperature = temperature
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def forward(self, *entering: Tensor) -> Tensor:
         """What the network gives, cooled."""
-        cooled: Tensor = self.network(inputs) / self.temperature
+        cooled: Tensor = self.network(*entering) / self.temperature
         return cooled

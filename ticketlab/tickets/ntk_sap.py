@@ -14,13 +14,13 @@ from ticketlab.models.initialise import kaiming_normal, normal
 from ticketlab.models.prunable import layer_kind, raw_weight
 from ticketlab.tickets.probed import (
     gradient,
-    of_each_network,
     own_name,
     private_networks,
     probe_inputs,
     scored_weights,
     set_mode,
 )
+from ticketlab.tickets.scope import of_each_network
 
 if TYPE_CHECKING:
     from ticketlab.randomness import Key

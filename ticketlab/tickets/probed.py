@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ticketlab.tickets.scope import network_of
+from ticketlab.tickets.scope import network_of, of_each_network
 
 if TYPE_CHECKING:
     from ticketlab.tickets.subject import Subject
@@ -48,14 +48,6 @@ def scored_weights(subject: Subject, networks: Mapping[str, nn.Module]) -> dict[
 def own_name(layer: str) -> str:
     """What a layer's parameter is called within its network."""
     return layer.partition(".")[2]
-
-
-def of_each_network(layers: Iterable[str]) -> dict[str, list[str]]:
-    """The layers of each network that has any, in the order given."""
-    apart: dict[str, list[str]] = {}
-    for layer in layers:
-        apart.setdefault(network_of(layer), []).append(layer)
-    return apart
 
 
 def probe_inputs(subject: Subject, network: str, precision: Literal["float32", "float64"]) -> Iterator[Tensor]:

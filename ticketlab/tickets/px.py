@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from ticketlab.tickets.paths import path_state, through_paths
-from ticketlab.tickets.probed import gradient_of_sum, of_each_network, own_name, private_networks, probe_inputs
+from ticketlab.tickets.probed import gradient_of_sum, own_name, private_networks, probe_inputs
 from ticketlab.tickets.px_released import cvpr24_scores, eval_scores
+from ticketlab.tickets.scope import of_each_network
 
 if TYPE_CHECKING:
     from ticketlab.spec.foresight import Px

@@ -39,11 +39,6 @@ def kept_after(schedule: Schedule, rounds_done: int, size: int, kind: LayerKind 
     return _ceil_of_power(size, goal, rounds_done, schedule.rounds)
 
 
-def kept_at(density: float, size: int) -> int:
-    """How many of `size` weights are kept at a density: size - floor((1 - density) * size), in exact arithmetic."""
-    return math.ceil(size * Fraction(str(density)))
-
-
 def _named(kind: LayerKind | None) -> str:
     assert kind is not None, "a schedule by kind needs groups of one kind"
     return kind

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from ticketlab.made import made
 from ticketlab.tickets.schedule import is_by_kind, kept_after
 
 if TYPE_CHECKING:
     from ticketlab.spec.drawing import LayerKind, Schedule
+    from ticketlab.spec.scope import ScopeChoice
 
 
 @dataclass(frozen=True)
@@ -36,14 +38,18 @@ class Budget:
     keep: int
 
 
-def budgets(scope: str, layers: Mapping[str, Layer], schedule: Schedule, round: int) -> list[Budget]:
+def budgets(scope: ScopeChoice, layers: Mapping[str, Layer], schedule: Schedule, round: int) -> list[Budget]:
     """The budgets of a round, in order of first appearance; together they hold each layer once.
 
-    global: one per network (a generator and a critic are never ranked against each other), and per kind of layer where
-    the schedule has shares per kind. layer: one for each layer, of the same share. erk: one for each layer, shares by
-    Erdos-Renyi kernel, together exactly what `global` keeps. The counts are the schedule's.
+    Layers of different networks share none: a generator and a critic are never ranked against each other. ValueError if
+    the scope leaves a layer out, has one twice, or mixes networks.
     """
-    return SCOPES[scope](layers, schedule, round)
+    found = cast("list[Budget]", made(scope.made_by)(scope, layers, schedule, round))
+    if sorted(name for budget in found for name in budget.layers) != sorted(layers):
+        raise ValueError(f"the budgets of scope `{scope.name}` do not hold every layer once")
+    if any(len({network_of(name) for name in budget.layers}) != 1 for budget in found):
+        raise ValueError(f"a budget of scope `{scope.name}` mixes networks")
+    return found
 
 
 def network_of(layer: str) -> str:
@@ -51,7 +57,16 @@ def network_of(layer: str) -> str:
     return layer.partition(".")[0]
 
 
-def _together(layers: Mapping[str, Layer], schedule: Schedule, round: int) -> list[Budget]:
+def of_each_network(layers: Iterable[str]) -> dict[str, list[str]]:
+    """The layers of each network that has any, in the order given."""
+    apart: dict[str, list[str]] = {}
+    for layer in layers:
+        apart.setdefault(network_of(layer), []).append(layer)
+    return apart
+
+
+def together(options: ScopeChoice, layers: Mapping[str, Layer], schedule: Schedule, round: int) -> list[Budget]:
+    """One budget per network, and per kind of layer where the schedule has shares per kind."""
     by_kind = is_by_kind(schedule)
     groups: dict[tuple[str, ...], list[str]] = {}
     for name, layer in layers.items():
@@ -60,7 +75,8 @@ def _together(layers: Mapping[str, Layer], schedule: Schedule, round: int) -> li
     return [_budget(tuple(names), layers, schedule, round) for names in groups.values()]
 
 
-def _apart(layers: Mapping[str, Layer], schedule: Schedule, round: int) -> list[Budget]:
+def apart(options: ScopeChoice, layers: Mapping[str, Layer], schedule: Schedule, round: int) -> list[Budget]:
+    """One budget for each layer, of the same share."""
     return [_budget((name,), layers, schedule, round) for name in layers]
 
 
@@ -69,9 +85,10 @@ def _budget(names: tuple[str, ...], layers: Mapping[str, Layer], schedule: Sched
     return Budget(names, kept_after(schedule, round, sum(layers[name].size for name in names), kind))
 
 
-def _erdos_renyi(layers: Mapping[str, Layer], schedule: Schedule, round: int) -> list[Budget]:
+def by_kernel(options: ScopeChoice, layers: Mapping[str, Layer], schedule: Schedule, round: int) -> list[Budget]:
+    """One budget for each layer, shares by Erdos-Renyi kernel; together exactly what `together` keeps."""
     kept: dict[str, int] = {}
-    for group in _together(layers, schedule, round):
+    for group in together(options, layers, schedule, round):
         kept |= erdos_renyi({name: layers[name] for name in group.layers}, group.keep)
     return [Budget((name,), kept[name]) for name in layers]
 
@@ -105,10 +122,3 @@ def _rounded(ideal: Mapping[str, Fraction], total: int, layers: Mapping[str, Lay
     for name in able[:missing]:
         counts[name] += 1
     return counts
-
-
-SCOPES: Mapping[str, Callable[[Mapping[str, Layer], Schedule, int], list[Budget]]] = {
-    "global": _together,
-    "layer": _apart,
-    "erk": _erdos_renyi,
-}

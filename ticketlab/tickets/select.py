@@ -43,6 +43,20 @@ def keep_highest(scores: Mapping[str, Tensor], keep: int, within: Mask | None = 
     }
 
 
+@torch.no_grad()
+def highest_magnitudes(scores: Mapping[str, Tensor], keep: int) -> dict[str, Tensor]:
+    """The `keep` highest |score| of a group of layers, chosen on their device; ties as in `keep_highest`.
+
+    For masks that are made anew at every step: nothing waits for another device.
+    """
+    flat = torch.cat([score.abs().reshape(-1) for score in scores.values()])
+    order = flat.sort(descending=True, stable=True).indices
+    kept = torch.zeros_like(flat, dtype=torch.bool)
+    kept[order[:keep]] = True
+    parts = torch.split(kept, [score.numel() for score in scores.values()])
+    return {layer: part.view(score.shape) for (layer, score), part in zip(scores.items(), parts, strict=True)}
+
+
 def _flat(name: str, score: Tensor) -> Vector:
     if not score.is_floating_point():
         raise TypeError(f"{name}: scores are floating point, not {score.dtype}")

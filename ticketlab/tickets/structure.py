@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import torch
 from torch import Generator, Tensor
 
-from ticketlab.spec.drawing import NofM
+from ticketlab.made import made
 from ticketlab.tickets.select import keep_highest
 
 if TYPE_CHECKING:
-    from ticketlab.spec.drawing import StructureChoice
+    from ticketlab.spec.structure import NofM, StructureChoice
     from ticketlab.tickets.mask import Mask
 
 
@@ -28,11 +28,24 @@ class Structure(Protocol):
         ...
 
 
-def structure_of(choice: StructureChoice) -> Structure:
+def structure(options: StructureChoice) -> Structure:
     """The structure that a spec names."""
-    if isinstance(choice, NofM):
-        return Groups(choice.n, choice.m)
-    return Channels() if choice == "channels" else Weights()
+    return cast("Structure", made(options.made_by)(options))
+
+
+def weights(options: StructureChoice) -> Structure:
+    """Single weights."""
+    return Weights()
+
+
+def channels(options: StructureChoice) -> Structure:
+    """Whole output channels."""
+    return Channels()
+
+
+def groups(options: NofM) -> Structure:
+    """N of every m inputs."""
+    return Groups(options.n, options.m)
 
 
 class Weights:

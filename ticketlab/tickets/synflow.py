@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.func import functional_call
 
 from ticketlab.tickets.paths import Linear, path_state, plain_state
-from ticketlab.tickets.probed import DTYPES, gradient, of_each_network, own_name, private_networks
+from ticketlab.tickets.probed import DTYPES, gradient, own_name, private_networks
+from ticketlab.tickets.scope import of_each_network
 
 if TYPE_CHECKING:
     from ticketlab.spec.foresight import SynFlow, SynFlowL2

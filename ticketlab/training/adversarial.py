@@ -15,11 +15,16 @@ from ticketlab.training.learner import Learner
 from ticketlab.training.setup import Setup, fed, named, under, widened
 
 if TYPE_CHECKING:
+    from ticketlab.models.entering import Generates
     from ticketlab.spec.train import Adversarial
 
 
 Play = Callable[..., Tensor]
-"""A generator or a critic, compiled or not."""
+"""A generator or a critic, compiled or not.
+
+A generator is given what it draws for itself (`ticketlab.models.entering`); a critic images and, of real images and of
+those made by a conditional generator, their labels. One that is not conditional does not look at them.
+"""
 
 
 @dataclass(frozen=True)
@@ -92,30 +97,33 @@ class AdversarialTraining:
         return loss.detach()
 
     def _critic_loss(self, generate: Play, judge: Play, number: int) -> Tensor:
-        setup, real = self._setup, self._real(number)
+        setup = self._setup
+        real, labels = self._real(number)
         with setup.precision():
+            entering = self._entering(len(real), "critic", number)
             with torch.no_grad():
-                fake = generate(self._noise(len(real), "critic", number))
-            real_scores = judge(setup.augmented(real, "scaled", "real", number))
-            fake_scores = judge(setup.augmented(fake, "scaled", "fake", number))
+                fake = generate(*entering)
+            real_scores = judge(setup.augmented(real, "scaled", "real", number), labels)
+            fake_scores = judge(setup.augmented(fake, "scaled", "fake", number), *entering[1:])
             return self._loss.critic(widened(real_scores), widened(fake_scores))
 
     def _generator_loss(self, generate: Play, judge: Play, number: int) -> Tensor:
         setup = self._setup
         with setup.precision():
-            fake = generate(self._noise(self._options.generator_batch, "generator", number))
-            scores = judge(setup.augmented(fake, "scaled", "generator", number))
+            entering = self._entering(self._options.generator_batch, "generator", number)
+            fake = generate(*entering)
+            scores = judge(setup.augmented(fake, "scaled", "generator", number), *entering[1:])
             return self._loss.generator(widened(scores))
 
-    def _real(self, number: int) -> Tensor:
+    def _real(self, number: int) -> tuple[Tensor, Tensor]:
         setup = self._setup
-        pixels, _ = setup.batches.at(number)
-        return setup.scale(setup.augmented(pixels, "pixels", "real", number))
+        pixels, labels = setup.batches.at(number)
+        return setup.scale(setup.augmented(pixels, "pixels", "real", number)), labels
 
     def inputs(self, number: int) -> dict[str, Tensor]:
         """The noise of a generator update, and the real images of a critic update."""
-        noise = self._noise(self._options.generator_batch, "generator", number)
-        return {"generator": noise, "critic": self._real(number)}
+        entering = self._entering(self._options.generator_batch, "generator", number)
+        return {"generator": entering[0], "critic": self._real(number)[0]}
 
     def losses(self, networks: Mapping[str, nn.Module], number: int) -> dict[str, Tensor]:
         """Both players' losses, for a given generator and critic."""
@@ -125,10 +133,10 @@ class AdversarialTraining:
             "critic": self._critic_loss(generate, judge, number),
         }
 
-    def _noise(self, count: int, purpose: str, number: int) -> Tensor:
-        latent = cast("int", self.generator.latent)
-        generator = self._setup.key.of("noise", purpose, number).generator()
-        return torch.randn(count, latent, generator=generator).to(self._device, non_blocking=True)
+    def _entering(self, count: int, purpose: str, number: int) -> tuple[Tensor, ...]:
+        generator = cast("Generates", self.generator)
+        drawn = generator.entering(count, self._setup.key.of("noise", purpose, number))
+        return tuple(part.to(self._device, non_blocking=True) for part in drawn)
 
     def state(self) -> dict[str, Tensor]:
         """Both networks, both optimisers, the moving average."""
@@ -144,13 +152,9 @@ class AdversarialTraining:
         self._critic_learner.load(state)
         self.average.load(under("ema.generator", state))
 
-    def weights(self) -> dict[str, Tensor]:
+    def trained(self) -> Mapping[str, nn.Module]:
         """The last iterates of both networks and the averaged generator."""
-        return {
-            **self._generator_learner.weights(),
-            **self._critic_learner.weights(),
-            **named("ema.generator", self.average.network.state_dict()),
-        }
+        return {"generator": self.generator, "critic": self.critic, "ema.generator": self.average.network}
 
     def evaluated(self) -> nn.Module:
         """The averaged generator, in eval mode."""

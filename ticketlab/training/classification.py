@@ -68,9 +68,9 @@ class ClassifierTraining:
         """Go back to a saved state."""
         self._learner.load(state)
 
-    def weights(self) -> dict[str, Tensor]:
+    def trained(self) -> Mapping[str, nn.Module]:
         """The last iterate."""
-        return self._learner.weights()
+        return {"classifier": self.classifier}
 
     def evaluated(self) -> nn.Module:
         """The last iterate."""

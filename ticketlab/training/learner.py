@@ -1,4 +1,4 @@
-"""One network that learns: its optimiser, and the mask it wears."""
+"""One network that learns: its optimiser, and the way it wears its mask."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ class Learner:
     def __init__(self, name: str, setup: Setup, optimizer: Optimizer) -> None:
         self.name = name
         self.network = setup.networks[name]
-        self._worn = setup.worn[name]
+        self._worn = setup.wearing.worn[name]
         learns = self._worn.learns()
-        self._optimizer = SteppedOptimizer(learns, optimizer, setup.objective) if learns else None
+        self._optimizer = (
+            SteppedOptimizer(learns, self._worn.optimizer or optimizer, setup.objective) if learns else None
+        )
         self._worn.put_on()
 
     def learn(self, loss: Tensor, step: int) -> None:
@@ -31,18 +33,14 @@ class Learner:
             return
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        self._worn.after_backward()
+        self._worn.after_backward(step)
         self._optimizer.step(step)
-        self._worn.after_step()
-
-    def weights(self) -> dict[str, Tensor]:
-        """The network's tensors, under its name."""
-        return named(self.name, self.network.state_dict())
+        self._worn.after_step(step)
 
     def state(self) -> dict[str, Tensor]:
         """The network, its optimiser's moments, and what the mask remembers."""
         return {
-            **self.weights(),
+            **named(self.name, self.network.state_dict()),
             **named(f"optimizer.{self.name}", self._optimizer.state() if self._optimizer else {}),
             **named(f"worn.{self.name}", self._worn.state()),
         }

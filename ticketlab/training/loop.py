@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ticketlab.errors import CorruptFile, Diverged, Interrupted
 from ticketlab.training import checkpoint
-from ticketlab.training.setup import Training
+from ticketlab.training.setup import Training, Wearing, named, tensors_of, under
 
 if TYPE_CHECKING:
     from ticketlab.spec.compute import Compute
@@ -46,20 +46,21 @@ class Course:
     settle: Callable[[], None] = lambda: None
 
 
-def follow(training: Training, course: Course, log: Log, stopping: Callable[[], bool]) -> None:
-    """Run a training to its end, from its last checkpoint if there is one.
+def follow(training: Training, wearing: Wearing, course: Course, log: Log, stopping: Callable[[], bool]) -> None:
+    """Run a training of networks that wear a ticket to its end, from its last checkpoint if there is one.
 
     Raises `Diverged` when a loss is not finite (the last good checkpoint stays) and `Interrupted` when `stopping()`
     turns true (a checkpoint is written first).
     """
     saved = course.folder / "checkpoint.safetensors"
-    step = _resume(training, saved, course)
+    whole = _Whole(training, wearing)
+    step = _resume(whole, saved, course)
     course.going_on(step)
     last_saved = time.monotonic()
     poison = torch.zeros(())
     while step < course.end:
         if step == course.keep and course.kept is not None:
-            checkpoint.write(course.kept, training.weights(), {"step": step})
+            checkpoint.write(course.kept, tensors_of(training.trained()), {"step": step})
         losses = training.step(step)
         step += 1
         # Zero times what is not finite is not a number, and stays so: no step between two looks is missed.
@@ -67,27 +68,44 @@ def follow(training: Training, course: Course, log: Log, stopping: Callable[[], 
         due = time.monotonic() - last_saved >= course.compute.checkpoint_seconds
         stop = stopping()
         if step % course.compute.log_every == 0 or step == course.end:
-            log(step, _finite(losses, step))
+            log(step, {**_finite(losses, step), **wearing.row()})
         if (
             course.watch is not None
             and course.watch_every is not None
             and step % course.watch_every == 0
             and step < course.end
         ):
-            log(step, course.watch(step))
+            found = course.watch(step)
+            log(step, found)
+            wearing.hear(step, found)
         if step < course.end and (due or stop):
             _finite({**losses, "a loss since the last look": poison}, step)
             course.settle()
-            _save(training, saved, step, course.device)
+            _save(whole, saved, step, course.device)
             last_saved = time.monotonic()
         if stop and step < course.end:
             raise Interrupted(f"stopped at step {step} of {course.end}", mend="the same command goes on from here")
     _finite({"a loss": poison}, step)
-    if not checkpoint.all_finite(training.state()):
+    if not checkpoint.all_finite(whole.state()):
         raise Diverged(f"weights are not finite after step {step}", mend="a smaller learning rate, or another seed")
 
 
-def _resume(training: Training, saved: Path, course: Course) -> int:
+@dataclass(frozen=True)
+class _Whole:
+    """A training together with the ticket it may be making: what a checkpoint holds."""
+
+    training: Training
+    wearing: Wearing
+
+    def state(self) -> dict[str, Tensor]:
+        return {**self.training.state(), **named("wearing", self.wearing.state())}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        self.wearing.load(under("wearing", state))
+        self.training.load(state)
+
+
+def _resume(whole: _Whole, saved: Path, course: Course) -> int:
     if not saved.exists():
         return course.begin
     try:
@@ -99,12 +117,12 @@ def _resume(training: Training, saved: Path, course: Course) -> int:
         # Nothing is lost but time: a training is a function of its step's inputs, so it starts over.
         saved.unlink()
         return course.begin
-    training.load(state)
+    whole.load(state)
     return step
 
 
-def _save(training: Training, saved: Path, step: int, device: str) -> None:
-    state = training.state()
+def _save(whole: _Whole, saved: Path, step: int, device: str) -> None:
+    state = whole.state()
     if not checkpoint.all_finite(state):
         raise Diverged(f"weights are not finite after step {step}", mend="a smaller learning rate, or another seed")
     checkpoint.write(saved, state, {"step": step, "device": device})

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
 
+from ticketlab.made import made
+from ticketlab.training.rates import Moment
+
 if TYPE_CHECKING:
-    from ticketlab.spec.train import Objective, Optimizer
+    from ticketlab.spec.optimizer import OptimizerChoice
+    from ticketlab.spec.train import Objective
 
 
 class SteppedOptimizer:
@@ -20,10 +23,12 @@ class SteppedOptimizer:
     depend on the order of parameters.
     """
 
-    def __init__(self, parameters: Mapping[str, nn.Parameter], options: Optimizer, objective: Objective) -> None:
+    def __init__(self, parameters: Mapping[str, nn.Parameter], options: OptimizerChoice, objective: Objective) -> None:
         self.parameters = dict(parameters)
         self._fused = all(parameter.device.type in ("cpu", "cuda") for parameter in self.parameters.values())
-        self._optimizer = _build(list(self.parameters.values()), options, self._fused)
+        self._optimizer = cast(
+            "torch.optim.Optimizer", made(options.made_by)(options, list(self.parameters.values()), self._fused)
+        )
         self._rate = options.lr
         self._objective = objective
 
@@ -59,38 +64,9 @@ class SteppedOptimizer:
             self._optimizer.state[parameter][moment] = restored
 
 
-def _build(parameters: list[nn.Parameter], options: Optimizer, is_fused: bool) -> torch.optim.Optimizer:
-    fused: Any = True if is_fused else None
-    if options.kind == "adam":
-        return torch.optim.Adam(
-            parameters,
-            lr=options.lr,
-            betas=(options.beta1, options.beta2),
-            eps=options.eps,
-            weight_decay=options.weight_decay,
-            fused=fused,
-        )
-    return torch.optim.SGD(
-        parameters,
-        lr=options.lr,
-        momentum=options.momentum,
-        nesterov=options.nesterov,
-        weight_decay=options.weight_decay,
-        fused=fused,
-    )
-
-
 def rate_factor(objective: Objective, step: int) -> float:
     """What the learning rate is multiplied by at a step (counted from 0): warm-up, then the schedule."""
     if step < objective.warmup:
         return (step + 1) / objective.warmup
     schedule = objective.rate_schedule
-    done = (step - objective.warmup) / max(1, objective.steps - objective.warmup)
-    if schedule.kind == "linear":
-        return 1.0 - done
-    if schedule.kind == "cosine":
-        return 0.5 * (1.0 + math.cos(math.pi * done))
-    if schedule.kind == "milestones":
-        passed = sum(step >= math.floor(point * objective.steps) for point in schedule.at)
-        return float(schedule.factor**passed)
-    return 1.0
+    return cast("float", made(schedule.made_by)(schedule, Moment(step, objective.steps, objective.warmup)))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from ticketlab.randomness import Key
-    from ticketlab.spec.train import Objective
+    from ticketlab.spec.train import Objective, Optimizer
 
 
 class BatchStream(Protocol):
@@ -40,6 +40,9 @@ class Augmenter(Protocol):
 class Worn(Protocol):
     """How one network wears its mask while it learns; `ticketlab.tickets.worn` has the plain ways."""
 
+    optimizer: Optimizer | None
+    """What moves the things that learn; None is the optimiser that the objective has for the network."""
+
     def learns(self) -> Mapping[str, nn.Parameter]:
         """What the optimiser moves, by name."""
         ...
@@ -48,11 +51,11 @@ class Worn(Protocol):
         """Make the network's weights what they are under the mask: before the first step, and after `load`."""
         ...
 
-    def after_backward(self) -> None:
+    def after_backward(self, step: int) -> None:
         """Turn the gradients of a backward pass into those of what learns."""
         ...
 
-    def after_step(self) -> None:
+    def after_step(self, step: int) -> None:
         """Keep the mask's promise once the optimiser has moved what learns."""
         ...
 
@@ -65,13 +68,38 @@ class Worn(Protocol):
         ...
 
 
+class Wearing(Protocol):
+    """How all networks wear one ticket; `ticketlab.tickets.worn.Wearing` says what each part promises."""
+
+    @property
+    def worn(self) -> Mapping[str, Worn]:
+        """How each network wears it."""
+        ...
+
+    def hear(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Take note of what was measured after `step` steps."""
+        ...
+
+    def row(self) -> Mapping[str, float]:
+        """What the ticket adds to a row of the training's curves."""
+        ...
+
+    def state(self) -> dict[str, Tensor]:
+        """All that `load` needs beside the states of the networks and of what they wear."""
+        ...
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Go back to a saved state."""
+        ...
+
+
 @dataclass(frozen=True)
 class Setup:
-    """Everything one training works with, `worn` naming every network; `scale` maps uint8 images to what the network expects."""
+    """Everything one training works with; `scale` maps uint8 images to what the network expects."""
 
     objective: Objective
     networks: Mapping[str, nn.Module]
-    worn: Mapping[str, Worn]
+    wearing: Wearing
     batches: BatchStream
     scale: Callable[[Tensor], Tensor]
     augmenters: Sequence[Augmenter]
@@ -110,8 +138,8 @@ class Training(Protocol):
         """Go back to a saved state."""
         ...
 
-    def weights(self) -> dict[str, Tensor]:
-        """The trained networks by "<network>.<tensor>", and moving averages by "ema.<network>.<tensor>"."""
+    def trained(self) -> Mapping[str, nn.Module]:
+        """The networks as they are now, by name, and moving averages under "ema.<network>"."""
         ...
 
     def evaluated(self) -> nn.Module:
@@ -124,16 +152,23 @@ def widened(scores: Tensor) -> Tensor:
     return scores.to(torch.promote_types(scores.dtype, torch.float32))
 
 
-def fed(network: nn.Module) -> Callable[[Tensor], Tensor]:
-    """A network that is given its inputs in its own precision."""
+def fed(network: nn.Module) -> Callable[..., Tensor]:
+    """A network that is given its first input in its own precision."""
     precision = next(network.parameters()).dtype
-    return lambda inputs: network(inputs.to(precision))
+    return lambda inputs, *others: network(inputs.to(precision), *others)
 
 
 def named(prefix: str, tensors: Mapping[str, Tensor] | Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
     """Tensors under a prefix: "generator" and "l1.weight" give "generator.l1.weight"."""
     pairs = tensors.items() if isinstance(tensors, Mapping) else tensors
     return {f"{prefix}.{name}": tensor for name, tensor in pairs}
+
+
+def tensors_of(networks: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """All tensors of networks by "<network>.<tensor>", as they are saved."""
+    return {
+        key: value for name, network in networks.items() for key, value in named(name, network.state_dict()).items()
+    }
 
 
 def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ from ticketlab.randomness import Key
 from ticketlab.tickets.controls import random_like, shuffled
 from ticketlab.tickets.file import read as read_ticket
 from ticketlab.tickets.file import write as write_ticket
-from ticketlab.tickets.structure import structure_of
+from ticketlab.tickets.structure import structure
 
 if TYPE_CHECKING:
     from ticketlab.plan.steps import Control, Step
@@ -24,5 +24,5 @@ def perform(asked: Step, place: Workplace) -> None:
     path = place.input("mask", "ticket.safetensors")
     assert path is not None, "a control is drawn from a ticket"
     mask, facts, _ = read_ticket(path)
-    control = CONTROLS[step.control](mask, Key(step.seed).of("control", step.control), structure_of(step.structure))
+    control = CONTROLS[step.control](mask, Key(step.seed).of("control", step.control), structure(step.structure))
     write_ticket(place.out / "ticket.safetensors", control, replace(facts, method=f"{step.control} of {facts.method}"))

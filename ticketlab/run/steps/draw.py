@@ -11,7 +11,7 @@ from ticketlab.errors import CorruptFile, Interrupted
 from ticketlab.models.prunable import PrunableWeight, prunable
 from ticketlab.randomness import Key
 from ticketlab.run.device import arrange
-from ticketlab.run.steps.networks import initial_networks, load_networks, tensors_of, trained_weights
+from ticketlab.run.steps.networks import initial_networks, load_networks, trained_weights
 from ticketlab.run.steps.offers import Offers, offers
 from ticketlab.tensors import content_digest
 from ticketlab.tickets.draw import draw_round, layer_collapse
@@ -21,6 +21,7 @@ from ticketlab.tickets.file import write as write_ticket
 from ticketlab.tickets.mask import Mask
 from ticketlab.tickets.scoring import score
 from ticketlab.tickets.subject import Subject
+from ticketlab.training.setup import tensors_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,7 +105,7 @@ def _give_ranked_weights(networks: dict[str, nn.Module], step: Draw, place: Work
     if path is None:
         return
     trained: dict[str, Tensor] = trained_weights(path)
-    if getattr(step.ticket, "rank", "last") == "ema":
+    if step.ticket.rank == "ema":
         averages = {name.removeprefix("ema."): value for name, value in trained.items() if name.startswith("ema.")}
         trained = {**trained, **averages}
     load_networks(networks, trained)

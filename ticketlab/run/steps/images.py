@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ticketlab.datasets.batches import Scaling, prepare
 from ticketlab.datasets.manifest import read_manifest
 from ticketlab.datasets.pack import read_split
+from ticketlab.datasets.shape import ImageShape
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
 BATCH = 250
 """Images per forward pass where nothing is learned."""
+
+
+def shape_of(images: Images) -> ImageShape:
+    """The shape that networks are built for."""
+    return ImageShape(images.channels, images.size, images.classes)
 
 
 def scaling_of(images: Images, kind: Range, place: Workplace) -> Scaling:

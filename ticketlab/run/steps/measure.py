@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from torch import nn
 
-from ticketlab.errors import Diverged
+from ticketlab.errors import Diverged, StepFailed
 from ticketlab.made import made
 
 if TYPE_CHECKING:
@@ -27,6 +27,20 @@ class Found:
 
 
 Measurer = Callable[[nn.Module], Found]
+
+
+def values(measurement: Measurement, evidence: object) -> dict[str, float]:
+    """What every metric asked for makes of its task's evidence, in the order asked. StepFailed if two give one key."""
+    found: dict[str, float] = {}
+    for metric in measurement.metrics:
+        made_of_it = made(metric.made_by)(metric, evidence)
+        twice = sorted(found.keys() & made_of_it.keys())
+        if twice:
+            raise StepFailed(
+                f"`{metric.name}` gives {', '.join(twice)}, as another metric does", mend="ask for one of them"
+            )
+        found.update(made_of_it)
+    return found
 
 
 def measurer(measurement: Measurement, images: Images, seed: int, place: Workplace, device: Device) -> Measurer:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ticketlab.metrics.accuracy import classify
 from ticketlab.run.steps.images import BATCH, real_images, scaling_of
-from ticketlab.run.steps.measure import Found, Measurer
+from ticketlab.run.steps.measure import Found, Measurer, values
 
 if TYPE_CHECKING:
     from torch import nn
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def measurer(measurement: Measurement, images: Images, seed: int, place: Workplace, device: Device) -> Measurer:
-    """Accuracy and loss on the whole split."""
+    """What metrics make of its answers on the whole split."""
     pixels, labels = real_images(images, measurement.split, place, device)
     scaling = scaling_of(images, images.scaling, place)
 
     def measured(network: nn.Module) -> Found:
-        scores = classify(network, pixels, labels, lambda batch: device.images(scaling(batch)), BATCH)
-        return Found({name: scores[name] for name in measurement.metrics})
+        evidence = classify(network, pixels, labels, lambda batch: device.images(scaling(batch)), BATCH)
+        return Found(values(measurement, evidence))
 
     return measured

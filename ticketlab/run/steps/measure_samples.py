@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor, nn
 
-from ticketlab.datasets.shape import ImageShape
 from ticketlab.made import made
+from ticketlab.metrics.evidence import Sampled
 from ticketlab.metrics.extractors import FeatureExtractor, quantise
-from ticketlab.metrics.generative import measure
 from ticketlab.metrics.statistics import Statistics
+from ticketlab.models.entering import Generates
 from ticketlab.randomness import Key
 from ticketlab.report.grid import grid
-from ticketlab.run.steps.images import BATCH, scaling_of
-from ticketlab.run.steps.measure import Found, Measurer
+from ticketlab.run.steps.images import BATCH, scaling_of, shape_of
+from ticketlab.run.steps.measure import Found, Measurer, values
 from ticketlab.run.steps.networks import trained_weights
 from ticketlab.training.setup import under
 
@@ -29,7 +29,7 @@ GRID = 64
 
 
 def measurer(measurement: Measurement, images: Images, seed: int, place: Workplace, device: Device) -> Measurer:
-    """Distances between the features of keyed samples and the reference statistics; the first samples as a grid."""
+    """What metrics make of keyed samples beside the reference statistics; the first samples as a grid."""
     assert measurement.extractor is not None, "samples are compared through a feature extractor"
     extractor = extractor_of(measurement.extractor, images, place, device)
     statistics_file, features_file = (
@@ -42,9 +42,8 @@ def measurer(measurement: Measurement, images: Images, seed: int, place: Workpla
 
     def measured(generator: nn.Module) -> Found:
         samples = generate(generator, measurement.samples, Key(seed).of("evaluate"), device)
-        fake = extractor.features(samples, BATCH)
-        metrics = measure(measurement.metrics, features, statistics, fake, extractor, measurement.neighbours)
-        return Found(metrics, grid(samples[:GRID]))
+        evidence = Sampled(samples, extractor.features(samples, BATCH), statistics, features, extractor)
+        return Found(values(measurement, evidence), grid(samples[:GRID]))
 
     return measured
 
@@ -52,7 +51,7 @@ def measurer(measurement: Measurement, images: Images, seed: int, place: Workpla
 def extractor_of(options: Extractor, images: Images, place: Workplace, device: Device) -> FeatureExtractor:
     """The feature extractor on the device, with the weights of the `extractor` input if it is one that the lab trains."""
     build = made(options.made_by)
-    shape = ImageShape(images.channels, images.size, images.classes)
+    shape = shape_of(images)
     path = place.input("extractor", "weights.safetensors")
     if path is None:
         extractor = cast("FeatureExtractor", build(options, shape))
@@ -72,12 +71,12 @@ def generate(generator: nn.Module, count: int, key: Key, device: Device) -> Tens
     """`count` samples as uint8 images (N, C, S, S) on the device; the n-th depends on the key and n alone."""
     was_training = generator.training
     generator.eval()
-    latent = cast("int", generator.latent)
+    assert isinstance(generator, Generates), "only generators make samples"
     batches = []
     for start in range(0, count, BATCH):
-        noise = torch.randn(BATCH, latent, generator=key.of("noise", start).generator())
+        entering = generator.entering(BATCH, key.of("noise", start))
         with device.precision():
-            images = generator(noise[: min(BATCH, count - start)].to(device.torch))
+            images = generator(*(part[: count - start].to(device.torch) for part in entering))
         batches.append(quantise(images.float()))
     generator.train(was_training)
     return torch.cat(batches)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from ticketlab.datasets.shape import ImageShape
 from ticketlab.models.build import build
 from ticketlab.randomness import Key
+from ticketlab.run.steps.images import shape_of
 from ticketlab.training import checkpoint
-from ticketlab.training.setup import named, under
+from ticketlab.training.setup import under
 
 if TYPE_CHECKING:
     from ticketlab.plan.steps import Images
@@ -21,21 +21,13 @@ if TYPE_CHECKING:
 
 def initial_networks(model: ModelChoice, images: Images, seed: int, initial: str) -> dict[str, nn.Module]:
     """The model's networks with the initial values of `seed`; `initial` tells the ticket's own from fresh ones."""
-    shape = ImageShape(images.channels, images.size, images.classes)
-    return build(model, shape, Key(seed).of(initial))
+    return build(model, shape_of(images), Key(seed).of(initial))
 
 
 def load_networks(networks: Mapping[str, nn.Module], weights: Mapping[str, Tensor]) -> None:
     """Give every network the tensors saved under its name."""
     for name, network in networks.items():
         network.load_state_dict(under(name, weights))
-
-
-def tensors_of(networks: Mapping[str, nn.Module]) -> dict[str, Tensor]:
-    """All tensors of networks, as they are saved."""
-    return {
-        key: value for name, network in networks.items() for key, value in named(name, network.state_dict()).items()
-    }
 
 
 def trained_weights(path: Path) -> dict[str, Tensor]:

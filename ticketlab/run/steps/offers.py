@@ -12,17 +12,19 @@ from torch import Tensor, nn
 
 from ticketlab.datasets.subset import draw
 from ticketlab.errors import DataError
+from ticketlab.models.entering import input_shape
 from ticketlab.models.prunable import prunable
 from ticketlab.randomness import Key
 from ticketlab.run.device import Device, arrange
+from ticketlab.run.steps.images import shape_of
 from ticketlab.run.steps.prepare import training_images, training_of
 from ticketlab.tickets.apply import MaskedWeights
 from ticketlab.tickets.mask import Mask
-from ticketlab.tickets.worn import Bare
+from ticketlab.tickets.worn import Wearing
 from ticketlab.training import checkpoint
 
 if TYPE_CHECKING:
-    from ticketlab.plan.steps import Draw, Images
+    from ticketlab.plan.steps import Draw
     from ticketlab.run.workplace import Workplace
     from ticketlab.spec.drawing import Probed
 
@@ -51,18 +53,12 @@ def offers(step: Draw, place: Workplace, networks: Mapping[str, nn.Module]) -> O
     """What the method's `scores_need` names; writes `probe.safetensors`, the probe set's indices, if it has one."""
     device = arrange(step.compute)
     needs = step.ticket.scores_need
-    shapes = {name: _input_shape(network, step.images) for name, network in networks.items()}
+    shapes = {name: input_shape(network, shape_of(step.images)) for name, network in networks.items()}
     if not needs:
         return lambda mask: {}
     if not needs & {"inputs", "losses"}:
         return lambda mask: {"networks": lambda: _private(networks, mask, device), "shapes": shapes}
     return _with_probe(step, place, networks, device)
-
-
-def _input_shape(network: nn.Module, images: Images) -> tuple[int, ...]:
-    """A network that has a `latent` is given noise of that many dimensions, any other one images."""
-    latent = getattr(network, "latent", None)
-    return (images.channels, images.size, images.size) if latent is None else (latent,)
 
 
 def _with_probe(step: Draw, place: Workplace, networks: Mapping[str, nn.Module], device: Device) -> Offers:
@@ -75,7 +71,7 @@ def _with_probe(step: Draw, place: Workplace, networks: Mapping[str, nn.Module],
     training = training_of(
         objective=plain,
         networks=shown,
-        worn={name: Bare(network) for name, network in shown.items()},
+        wearing=Wearing(shown),
         batches=probe,
         key=Key(step.seed).of("probe"),
         images=step.images,

@@ -12,7 +12,7 @@ from ticketlab.datasets.pack import read_split
 from ticketlab.made import made
 from ticketlab.run.steps.images import scaling_of
 from ticketlab.run.steps.networks import trained_weights
-from ticketlab.training.setup import BatchStream, Setup, Training, Worn
+from ticketlab.training.setup import BatchStream, Setup, Training, Wearing
 
 if TYPE_CHECKING:
     from ticketlab.plan.steps import Images
@@ -36,19 +36,19 @@ def training_images(images: Images, place: Workplace, device: Device) -> tuple[T
 def training_of(
     objective: Objective,
     networks: Mapping[str, nn.Module],
-    worn: Mapping[str, Worn],
+    wearing: Wearing,
     batches: BatchStream,
     key: Key,
     images: Images,
     place: Workplace,
     device: Device,
 ) -> Training:
-    """The objective's training of networks on the device, dressed as `worn` says, on `batches` of `images`."""
+    """The objective's training of networks on the device, in the way they wear their ticket, on `batches` of `images`."""
     scaling = scaling_of(images, images.scaling, place)
     setup = Setup(
         objective=objective,
         networks=networks,
-        worn=worn,
+        wearing=wearing,
         batches=batches,
         scale=lambda pixels: device.images(scaling(pixels)),
         augmenters=[made(options.made_by)(options) for options in objective.augment],

@@ -10,26 +10,25 @@ from torch import Tensor, nn
 from ticketlab.datasets.batches import Batches
 from ticketlab.files import write_atomically, write_json
 from ticketlab.made import made
-from ticketlab.models.prunable import PrunableWeight, prunable
+from ticketlab.models.prunable import prunable
 from ticketlab.randomness import Key
 from ticketlab.run.device import Device, arrange
 from ticketlab.run.steps.measure import Measurer, measurer
-from ticketlab.run.steps.networks import initial_networks, load_networks, tensors_of, trained_weights
+from ticketlab.run.steps.networks import initial_networks, load_networks, trained_weights
 from ticketlab.run.steps.prepare import training_images, training_of
 from ticketlab.tensors import content_digest
 from ticketlab.tickets.facts import TicketFacts
 from ticketlab.tickets.file import read as read_ticket
 from ticketlab.tickets.file import write as write_ticket
-from ticketlab.tickets.mask import Mask
-from ticketlab.tickets.worn import Bare, Fixed, Still
+from ticketlab.tickets.worn import Fixed, Still, Wearing
 from ticketlab.training import checkpoint
 from ticketlab.training.loop import Course, follow
-from ticketlab.training.setup import Training, named
+from ticketlab.training.setup import Training, named, tensors_of
 
 if TYPE_CHECKING:
     from ticketlab.plan.steps import Step, Train
     from ticketlab.run.workplace import Workplace
-    from ticketlab.spec.drawing import Evolving
+    from ticketlab.spec.evolving import Evolving
 
 
 def perform(asked: Step, place: Workplace) -> None:
@@ -44,11 +43,11 @@ def perform(asked: Step, place: Workplace) -> None:
     for network in networks.values():
         device.place(network)
     pixels, labels = training_images(step.images, place, device)
-    worn = _worn(step, place, networks)
+    wearing = _wearing(step, place, networks)
     training = training_of(
         objective=step.objective,
         networks=networks,
-        worn=worn,
+        wearing=wearing,
         batches=Batches(pixels, labels, step.objective.batch, Key(step.seed).of("data")),
         key=Key(step.seed).of("train"),
         images=step.images,
@@ -68,45 +67,39 @@ def perform(asked: Step, place: Workplace) -> None:
         going_on=place.going_on,
         settle=place.settle,
     )
-    follow(training, course, place.log, place.stopping)
-    checkpoint.write(place.out / "weights.safetensors", training.weights(), {"steps": step.objective.steps})
+    follow(training, wearing, course, place.log, place.stopping)
+    wearing.finish(training.trained())
+    checkpoint.write(place.out / "weights.safetensors", tensors_of(training.trained()), {"steps": step.objective.steps})
     if step.evolving is not None:
+        mask = wearing.mask()
+        assert mask is not None, "a ticket that a training makes has a mask"
         about = TicketFacts(step.evolving.name, 0, step.seed, initial)
-        write_ticket(place.out / "ticket.safetensors", _mask_of(worn), about, _running_statistics(networks))
+        write_ticket(place.out / "ticket.safetensors", mask, about, _running_statistics(networks))
 
 
-def _worn(step: Train, place: Workplace, networks: Mapping[str, nn.Module]) -> dict[str, Bare]:
-    """How each network wears its mask: the one it makes itself, the one given, or none."""
+def _wearing(step: Train, place: Workplace, networks: Mapping[str, nn.Module]) -> Wearing:
+    """How the networks wear the ticket: one that this training makes, the one given, or none."""
     if step.evolving is not None:
-        return {name: _evolving(step.evolving, name, networks, step.seed) for name in networks}
+        return _evolving(step.evolving, networks, step.seed)
     path = place.input("mask", "ticket.safetensors")
     if path is None:
-        return {name: Bare(network) for name, network in networks.items()}
+        return Wearing(networks)
     mask = read_ticket(path)[0]
     live = prunable(networks, tuple(networks), ("conv", "linear"))
     way = Still if step.still else Fixed
-    return {name: _masked(way, network, mask.of_network(name), live) for name, network in networks.items()}
+    worn = {
+        name: way(network, {layer: live[layer].parameter for layer in own}, own)
+        for name, network in networks.items()
+        if (own := mask.of_network(name)) is not None
+    }
+    return Wearing(networks, worn)
 
 
-def _evolving(options: Evolving, name: str, networks: Mapping[str, nn.Module], seed: int) -> Bare:
+def _evolving(options: Evolving, networks: Mapping[str, nn.Module], seed: int) -> Wearing:
     assert options.networks is not None, "the spec was not resolved"
     assert options.layers is not None, "the spec was not resolved"
-    if name not in options.networks:
-        return Bare(networks[name])
-    layers = {layer: weight.parameter for layer, weight in prunable(networks, (name,), options.layers).items()}
-    return cast("Bare", made(options.made_by)(options, networks[name], layers, Key(seed).of("ticket", name)))
-
-
-def _masked(way: type[Fixed], network: nn.Module, mask: Mask | None, live: Mapping[str, PrunableWeight]) -> Bare:
-    if mask is None:
-        return Bare(network)
-    return way(network, {layer: live[layer].parameter for layer in mask}, mask)
-
-
-def _mask_of(worn: Mapping[str, Bare]) -> Mask:
-    """One mask over all networks that wear one."""
-    masks = [mask for bare in worn.values() if (mask := bare.mask()) is not None]
-    return Mask({layer: mask[layer] for mask in masks for layer in mask})
+    weights = prunable(networks, options.networks, options.layers)
+    return cast("Wearing", made(options.made_by)(options, networks, weights, Key(seed).of("ticket")))
 
 
 def _running_statistics(networks: Mapping[str, nn.Module]) -> dict[str, Tensor]:

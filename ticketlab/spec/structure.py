@@ -1,0 +1,76 @@
+"""`ticket.structure`: what is pruned together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from ticketlab.spec.impossible import Impossible
+from ticketlab.spec.section import Choice, family
+
+if TYPE_CHECKING:
+    from ticketlab.spec.positions import Path
+    from ticketlab.spec.spec import Spec
+
+
+class StructureChoice(Choice):
+    """What is pruned together.
+
+    `made_by` names a function (options) -> Structure (ticketlab/tickets/structure.py).
+    """
+
+
+class Weights(StructureChoice):
+    """Single weights."""
+
+    made_by: ClassVar[str] = "ticketlab.tickets.structure:weights"
+    about: ClassVar[str] = "single weights"
+
+    kind: Literal["weights"] = Field(default="weights", description="Single weights.")
+
+
+class Channels(StructureChoice):
+    """Whole output channels, by their mean score."""
+
+    made_by: ClassVar[str] = "ticketlab.tickets.structure:channels"
+    about: ClassVar[str] = "whole output channels, by their mean score"
+
+    kind: Literal["channels"] = Field(default="channels", description="Whole output channels.")
+
+
+class NofM(StructureChoice):
+    """N of every M consecutive inputs are kept."""
+
+    made_by: ClassVar[str] = "ticketlab.tickets.structure:groups"
+    about: ClassVar[str] = "n of every m consecutive inputs"
+    source: ClassVar[str] = "Zhou et al. 2021, arXiv 2102.04010"
+
+    kind: Literal["n_of_m"] = Field(default="n_of_m", description="N of every m inputs.")
+    n: int = Field(ge=1, le=64, description="Inputs kept of every m.")
+    m: int = Field(ge=2, le=64, description="Consecutive inputs that make a group.")
+
+    @model_validator(mode="after")
+    def _some_are_pruned(self) -> NofM:
+        if self.n >= self.m:
+            raise ValueError(f"{self.n} of {self.m} prunes nothing; `n` is smaller than `m`")
+        return self
+
+    def settled(self, spec: Spec, at: Path) -> Self:
+        """Refuses a schedule of several rounds, or to another density: the structure decides how much is kept."""
+        schedule = spec.ticket.schedule  # type: ignore[attr-defined]  # only tickets that are drawn have a structure
+        density = schedule.density if isinstance(schedule.density, float) else 0.0
+        # A third has no decimal; what is kept is counted from the mask.
+        if schedule.rounds != 1 or abs(density - self.n / self.m) > 1e-3:
+            raise Impossible(
+                (*at[:-1], "schedule"),
+                f"{self.n} of every {self.m} inputs is one round to a density of {self.n / self.m:g}",
+                mend=f"schedule: {{density: {self.n / self.m:g}}}",
+            )
+        return self
+
+
+if TYPE_CHECKING:
+    Structure = StructureChoice
+else:
+    Structure = family("structures", "kind", Weights, Channels, NofM)
