@@ -11,7 +11,7 @@ import pytest
 
 import ticketlab
 from ticketlab.datasets.manifest import promise
-from ticketlab.plan.sources import closure, releases
+from ticketlab.plan.sources import releases
 from ticketlab.spec.catalog import KNOWN
 
 PAGE = """\
@@ -61,7 +61,6 @@ def test_a_package_counts_where_it_is_imported_and_nowhere_else() -> None:
     assert "numpy" in releases(("ticketlab.metrics.frechet",))
     assert set(releases(("ticketlab.errors",))) == set()
     assert set(releases(("ticketlab.randomness",))) == {"torch"}
-    assert "ticketlab.metrics.statistics" in closure(("ticketlab.run.steps.measure_samples",))
 
 
 def manifest_of(project: Path, **changes: object) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
-from contextlib import suppress
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,6 @@ import pytest
 import ticketlab
 from ticketlab.run import journal as journal_module
 from ticketlab.run.doctor import _curves
-from ticketlab.run.events import Event, Listener, Progress
 from ticketlab.run.execute import Executor
 from ticketlab.run.journal import Journal, rows, spoilt
 from ticketlab.run.project import Project
@@ -34,35 +35,63 @@ compute: {{device: cpu, threads: 1, {spelled}}}
 """
 
 
-def killed_at(row: int, root: Path) -> None:
-    """A process of its own trains and is killed as it has logged that many rows of the loss."""
-    child = os.fork()
-    if not child:
-        with suppress(BaseException):
-            trained(root, listener=_killing(row))
-        os._exit(1)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status)
-    assert os.WTERMSIG(status) == signal.SIGKILL
+Kill = Callable[[int, Path], None]
 
+FORKS = """
+import os, signal, sys
+import torch
+import ticketlab
+import ticketlab.run.steps.train
+from ticketlab.run.events import Progress
+from ticketlab.run.execute import Executor
 
-def _killing(row: int) -> Listener:
+def killed_at(row, root):
     left = iter(range(row - 1, -1, -1))
-
-    def listener(event: Event) -> None:
+    def listener(event):
         if isinstance(event, Progress) and "loss_train" in event.metrics and not next(left):
             os.kill(os.getpid(), signal.SIGKILL)
+    experiment = ticketlab.plan(f"{root}/specs/small.yaml")
+    training = next(step for _, step in experiment.plan.steps() if step.kind == "train")
+    Executor(experiment.project.home, experiment.store, listener, lambda: False).ensure(training, "cell")
 
-    return listener
+for line in sys.stdin:
+    row, root = line.split(maxsplit=1)
+    child = os.fork()
+    if not child:
+        try:
+            killed_at(int(row), root.strip())
+        finally:
+            os._exit(1)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
 
 
-def trained(root: Path, *, fresh: bool = False, listener: Listener = lambda event: None) -> Path:
+@pytest.fixture(scope="module")
+def killed_at() -> Iterator[Callable[[int, Path], None]]:
+    """Trains in a process of its own that is killed as it has logged that many rows of the loss.
+
+    These are forked off one that has imported torch and never computes, so that each begins in no time and afresh.
+    """
+    parent = subprocess.Popen([sys.executable, "-c", FORKS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert parent.stdin is not None
+    assert parent.stdout is not None
+    requests, answers = parent.stdin, parent.stdout
+
+    def kill(row: int, root: Path) -> None:
+        print(row, root, file=requests, flush=True)
+        assert int(answers.readline()) == -signal.SIGKILL
+
+    yield kill
+    parent.communicate()
+
+
+def trained(root: Path, *, fresh: bool = False) -> Path:
     """Train in this process, from where the work was left unless `fresh`; the journal."""
     experiment = ticketlab.plan(root / "specs" / "small.yaml")
     training = next(step for _, step in experiment.plan.steps() if step.kind == "train")
     if fresh:
         experiment.store.discard(training)
-    Executor(experiment.project.home, experiment.store, listener, lambda: False).ensure(training, "cell")
+    Executor(experiment.project.home, experiment.store, lambda event: None, lambda: False).ensure(training, "cell")
     return experiment.store.journal(training)
 
 
@@ -82,7 +111,7 @@ def values(path: Path) -> list[tuple[object, object]]:
 
 @pytest.mark.parametrize("checkpoint_seconds", [0, 60])
 def test_rows_of_a_killed_training_come_once_in_order_and_keep_their_times(
-    specks: Path, checkpoint_seconds: float
+    specks: Path, killed_at: Kill, checkpoint_seconds: float
 ) -> None:
     (specks / "specs" / "small.yaml").write_text(page(log_every=2, checkpoint_seconds=checkpoint_seconds))
     for row in (7, 3):
@@ -98,7 +127,9 @@ def test_rows_of_a_killed_training_come_once_in_order_and_keep_their_times(
     assert watched == [7, 14, 21, 28, 35]
 
 
-def test_rows_further_apart_take_the_place_of_what_an_attempt_left_beyond_its_checkpoint(specks: Path) -> None:
+def test_rows_further_apart_take_the_place_of_what_an_attempt_left_beyond_its_checkpoint(
+    specks: Path, killed_at: Kill
+) -> None:
     (specks / "specs" / "small.yaml").write_text(page(log_every=1, checkpoint_seconds=60))
     killed_at(20, specks)
     assert [step for step, _ in values(journal_of(specks))][-1] == 20
@@ -109,7 +140,7 @@ def test_rows_further_apart_take_the_place_of_what_an_attempt_left_beyond_its_ch
     assert values(trained(specks, fresh=True)) == found
 
 
-def test_what_is_settled_stays_where_rows_become_further_apart(specks: Path) -> None:
+def test_what_is_settled_stays_where_rows_become_further_apart(specks: Path, killed_at: Kill) -> None:
     (specks / "specs" / "small.yaml").write_text(page(log_every=1, checkpoint_seconds=0))
     killed_at(20, specks)
     (specks / "specs" / "small.yaml").write_text(page(log_every=8, checkpoint_seconds=0))
