@@ -143,8 +143,11 @@ def test_refusals_name_the_place_and_the_mend() -> None:
     with pytest.raises(Impossible, match=r"every 3 steps") as other:
         spec(CLASSIFIER, {**REGENERATIVE, "every": 3}, evaluate={"every": 2})
     assert other.value.path == ("evaluate", "every")
-    with pytest.raises(Impossible, match="listens to `loss`"):
+    with pytest.raises(Impossible, match="none is measured"):
         spec(CLASSIFIER, REGENERATIVE, evaluate={"metrics": ["accuracy"]})
+    with pytest.raises(Impossible, match="`accuracy` is not among") as judge:
+        spec(CLASSIFIER, {**REGENERATIVE, "judge": "accuracy"})
+    assert judge.value.path == ("ticket", "judge")
     with pytest.raises(Impossible, match="moving average") as average:
         spec(GAN, {"method": "edge_popup", "density": 0.5})
     assert average.value.path == ("train", "ema")

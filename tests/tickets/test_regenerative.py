@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ticketlab.models.prunable import prunable
 from ticketlab.models.spectral import SpectralLinear
 from ticketlab.randomness import Key
+from ticketlab.spec.metric import Frechet
 from ticketlab.spec.regenerative import Regenerative
 from ticketlab.tickets.regenerative import Regenerating, improving, wearing
 
@@ -29,7 +30,7 @@ def started(optimizer: str = "adam", **options: Any) -> Step:
             for value in network.state_dict(keep_vars=True).values():
                 value.copy_(torch.randn(value.shape, generator=source))
     weights = prunable(networks, ("generator", "critic"), ("linear",))
-    made = wearing(Regenerative(**{"judge": "frechet", **options}), networks, weights, Key(0))
+    made = wearing(Regenerative(**{"judge": Frechet(), **options}), networks, weights, Key(0))
     learns = [parameter for worn in made.worn.values() for parameter in worn.learns().values()]
     rules = {
         "adam": lambda: torch.optim.Adam(learns, lr=1e-2, betas=(0.9, 0.9), weight_decay=0.1),

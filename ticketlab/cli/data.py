@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 app = typer.Typer(help="Datasets: add one to the project.", no_args_is_help=True)
-
-Source = Literal["fashion-mnist", "mnist", "cifar10", "cifar100", "tiny-imagenet", "voc2012", "imagefolder"]
 
 
 @app.callback()
@@ -19,7 +17,10 @@ def _group() -> None:
 
 @app.command()
 def add(
-    source: Annotated[Source, typer.Argument(help="Which dataset, or `imagefolder` for your own images.")],
+    source: Annotated[
+        str,
+        typer.Argument(help="Which dataset (`ticketlab datasets` lists them), or `imagefolder` for your own images."),
+    ],
     origin: Annotated[
         Path | None,
         typer.Option("--from", metavar="DIR", help="Folder or archive with the original files; default: download."),

@@ -23,7 +23,10 @@ class Compute(Section):
         description="Layout of image tensors; channels_last is the faster one for convolutions.",
     )
     threads: int | None = Field(
-        default=None, ge=1, le=1024, description="CPU threads; null is the number of cores this process may use."
+        default=None,
+        ge=1,
+        le=1024,
+        description="CPU threads; null is the number of cores that planning the run may use.",
     )
     compile: bool = Field(default=False, description="Whether networks are compiled by torch.compile.")
     checkpoint_seconds: Annotated[

@@ -20,11 +20,13 @@ class MetricChoice(Choice):
 
     `made_by` names a function (options, evidence) -> values by key; the evidence is what the task's measurer gathers
     once for all metrics (ticketlab/metrics/evidence.py). `sees_real_features`: whether it looks at feature vectors of
-    real images, and not at their moments alone.
+    real images, and not at their moments alone. `falls`: how the key of the value begins that falls as networks get
+    better; empty where there is none.
     """
 
     measures: ClassVar[tuple[Task, ...]]
     sees_real_features: ClassVar[bool] = False
+    falls: ClassVar[str] = ""
 
     @property
     def fewest_samples(self) -> int:
@@ -62,6 +64,7 @@ class Loss(MetricChoice):
     made_by: ClassVar[str] = "ticketlab.metrics.accuracy:loss"
     about: ClassVar[str] = "mean cross-entropy, in nats"
     measures: ClassVar[tuple[Task, ...]] = (CLASSIFIER, SEGMENTER)
+    falls: ClassVar[str] = "loss"
 
     kind: Literal["loss"] = Field(default="loss", description="Mean cross-entropy, in nats.")
 
@@ -94,6 +97,7 @@ class Frechet(MetricChoice):
     about: ClassVar[str] = "Frechet distance of generated images to all real ones"
     source: ClassVar[str] = "Heusel et al. 2017, arXiv 1706.08500"
     measures: ClassVar[tuple[Task, ...]] = (GAN,)
+    falls: ClassVar[str] = "fd_"
 
     kind: Literal["frechet"] = Field(default="frechet", description="Frechet distance.")
 
@@ -106,6 +110,7 @@ class Kernel(MetricChoice):
     source: ClassVar[str] = "Binkowski et al. 2018, arXiv 1801.01401"
     measures: ClassVar[tuple[Task, ...]] = (GAN,)
     sees_real_features: ClassVar[bool] = True
+    falls: ClassVar[str] = "mmd3_"
 
     kind: Literal["kernel"] = Field(default="kernel", description="Kernel distance.")
 

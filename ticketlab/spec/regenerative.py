@@ -8,13 +8,11 @@ from pydantic import Field
 
 from ticketlab.spec.evolving import Evolving
 from ticketlab.spec.impossible import Impossible
-from ticketlab.spec.metric import usual_metrics
+from ticketlab.spec.metric import Metric, usual_metrics
 
 if TYPE_CHECKING:
     from ticketlab.spec.positions import Path
     from ticketlab.spec.spec import Spec
-
-Judge = Literal["frechet", "kernel", "loss"]
 
 
 class Regenerative(Evolving):
@@ -31,9 +29,10 @@ class Regenerative(Evolving):
         ge=1,
         description="Training steps between the measurements after which pruning goes on or is undone.",
     )
-    judge: Judge | None = Field(
+    judge: Metric | None = Field(
         default=None,
-        description="The metric that is listened to, lower being better; null is frechet for GANs and loss for classifiers.",
+        description="The metric that is listened to, one that falls as networks get better; null is the first such that is "
+        "measured.",
     )
     rise: float = Field(
         default=1e-12,
@@ -60,13 +59,18 @@ class Regenerative(Evolving):
         return self.every
 
     def settled(self, spec: Spec, at: Path) -> Self:
-        """The task's usual judge; refuses one that is not measured."""
-        measured = {metric.name for metric in spec.evaluate.metrics or usual_metrics(spec.model.trains)}
-        usual: Judge = "frechet" if spec.model.trains.through_features else "loss"
-        judge = self.judge or usual
-        if judge not in measured:
-            raise Impossible(("evaluate", "metrics"), f"the ticket listens to `{judge}`", mend=f"add {judge}")
-        return super().settled(spec, at).model_copy(update={"judge": judge})
+        """The first metric that falls; refuses one that does not, or that is not measured."""
+        measured = spec.evaluate.metrics or usual_metrics(spec.model.trains)
+        falling = [metric for metric in measured if metric.falls]
+        if self.judge is not None and self.judge not in falling:
+            what = f"`{self.judge.name}` is not among the metrics that are measured and fall as networks get better"
+            raise Impossible(
+                (*at, "judge"), what, mend=", ".join(metric.name for metric in falling) or "measure `loss`"
+            )
+        if not falling:
+            what = "the ticket listens to a metric that falls as networks get better, and none is measured"
+            raise Impossible(("evaluate", "metrics"), what, mend="add one such as loss (classifiers) or frechet (GANs)")
+        return super().settled(spec, at).model_copy(update={"judge": self.judge or falling[0]})
 
     def tiny(self) -> Self:
         """Listens after the first of two steps."""

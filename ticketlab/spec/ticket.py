@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -13,6 +13,10 @@ from ticketlab.spec.optimizer import Optimizer
 from ticketlab.spec.regenerative import Regenerative
 from ticketlab.spec.scope import PerLayer, Scope
 from ticketlab.spec.section import Choice, Share, family
+
+if TYPE_CHECKING:
+    from ticketlab.spec.positions import Path
+    from ticketlab.spec.spec import Spec
 
 
 class NoTicket(Choice):
@@ -71,6 +75,12 @@ class EdgePopup(Evolving):
     optimizer: Optimizer | None = Field(
         default=None, description="Optimiser of the scores; null is the one that the objective has for the network."
     )
+
+    def settled(self, spec: Spec, at: Path) -> Self:
+        """Also the scope and the optimiser of the scores."""
+        optimizer = None if self.optimizer is None else self.optimizer.settled(spec, (*at, "optimizer"))
+        update = {"scope": self.scope.settled(spec, (*at, "scope")), "optimizer": optimizer}
+        return super().settled(spec, at).model_copy(update=update)
 
 
 if TYPE_CHECKING:

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from ticketlab.randomness import Key
     from ticketlab.spec.regenerative import Regenerative
 
-KEYS = {"frechet": "fd_", "kernel": "mmd3_", "loss": "loss"}
-"""How the key of each judge begins among the metrics."""
-
 
 def wearing(
     options: Regenerative, networks: Mapping[str, nn.Module], weights: Mapping[str, PrunableWeight], key: Key
@@ -155,7 +152,8 @@ class Regenerating(Wearing):
     ) -> None:
         self._own = {name: Thresholded(options, name, networks[name], names) for name, names in layers.items()}
         super().__init__(networks, self._own)
-        self._judge = KEYS[cast("str", options.judge)]
+        assert options.judge is not None, "the spec was not resolved"
+        self._judge = options.judge.falls
         self._history: list[float] = []
         self._final: Mask | None = None
 
