@@ -13,7 +13,6 @@ process of its own for either loop, above what the network, the images and the i
 from __future__ import annotations
 
 import argparse
-import copy
 import statistics
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -28,12 +28,12 @@ from torch import Tensor, nn
 
 from ticketlab.datasets.shape import ImageShape
 from ticketlab.models.build import build
+from ticketlab.models.private_copies import PrivateCopies
 from ticketlab.models.prunable import prunable
 from ticketlab.randomness import Key
 from ticketlab.spec.drawing import Drawn, Schedule
 from ticketlab.spec.foresight import Px, SynFlow
 from ticketlab.spec.model import ModelChoice, Resnet, Vgg
-from ticketlab.tickets.apply import MaskedWeights
 from ticketlab.tickets.draw import draw_round
 from ticketlab.tickets.mask import Mask
 from ticketlab.tickets.scoring import score
@@ -74,19 +74,16 @@ def rounds(model: str, method: str, asked: Asked, times: list[float] | None = No
     done = [0]
     spent = times if times is not None else []
 
-    def private() -> dict[str, nn.Module]:
-        copies: dict[str, nn.Module] = {"classifier": copy.deepcopy(network)}
-        own = prunable(copies, ("classifier",), ("conv", "linear"))
-        MaskedWeights({layer: weight.parameter for layer, weight in own.items()}, state["mask"]).impose()
-        return copies
+    copies = PrivateCopies({"classifier": network})
 
     def one_round() -> None:
         done[0] += 1
+        copies.begin()
         subject = Subject(
             weights={layer: weight.parameter.detach() for layer, weight in live.items()},
             mask=state["mask"],
             key=Key(0),
-            networks=private,
+            networks=partial(copies.make, dict(state["mask"])),
             shapes={"classifier": (3, 32, 32)},
             batches=(asked.images,),
             inputs=lambda number: {"classifier": images},

@@ -80,13 +80,13 @@ class Bench:
         kept = mask or self.dense
         sizes = sizes or (len(self.labels),)
 
-        def networks() -> dict[str, nn.Module]:
+        def networks(precision: torch.dtype | None = None) -> dict[str, nn.Module]:
             private = {name: copy.deepcopy(network).eval() for name, network in self.networks.items()}
             with torch.no_grad():
                 for layer, bits in kept.items():
                     name, _, parameter = layer.partition(".")
                     private[name].get_parameter(parameter).mul_(bits)
-            return private
+            return {name: network.to(precision) for name, network in private.items()}
 
         def inputs(number: int) -> dict[str, Tensor]:
             return {name: self.given(name).split(sizes)[number] for name in self.networks}

@@ -66,11 +66,11 @@ KINDS = dict.fromkeys(WEIGHTS, "linear")
 
 
 def subject_under(mask: Mask) -> Subject:
-    def networks() -> dict[str, nn.Module]:
+    def networks(precision: torch.dtype | None = None) -> dict[str, nn.Module]:
         module = mlp()
         masked = mask.applied_to({f"classifier.{name}": value for name, value in STATE.items()})
         module.load_state_dict({name.removeprefix("classifier."): value for name, value in masked.items()})
-        return {"classifier": module.eval()}
+        return {"classifier": module.eval().to(precision)}
 
     def losses(modules: Mapping[str, nn.Module], draw: int) -> dict[str, Tensor]:
         return {"classifier": nn.functional.cross_entropy(modules["classifier"](IMAGES), LABELS)}

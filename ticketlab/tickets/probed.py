@@ -25,7 +25,7 @@ def private_networks(
     In mode `train` batch normalisation alone trains, that is, uses the statistics of each batch: dropout would draw
     from the global generator, and power iterations would make scores depend on the order of the passes.
     """
-    networks = {name: network.to(DTYPES[precision]) for name, network in subject.networks().items()}
+    networks = dict(subject.networks(DTYPES[precision]))
     for network in networks.values():
         network.requires_grad_(False)
         set_mode(network, mode)

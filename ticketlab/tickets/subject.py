@@ -34,8 +34,9 @@ class Subject:
     weights: the raw prunable weights, in the order in which ties are broken; last iterate or moving average as asked.
     mask: what is kept so far, over the same layers.
     key: the address of this round's random draws.
-    networks(): the networks in eval mode, on their device, carrying `weights` with `mask` applied. Each call builds
-        private modules, so whatever a method does to parameters, buffers, gradients or modes is gone with them.
+    networks(precision): the networks in eval mode, on their device, carrying `weights` with `mask` applied, in a
+        floating-point type or, without one, in their own. Each call makes private modules, so whatever a method does to
+        parameters, buffers, gradients or modes is gone with them; and they are gone when the next round begins.
         Parameter p of network n is the layer "n.p".
     shapes: the shape of one input of each network, for methods that look at no data; `shape(network)` asks for it.
     batches: how many images each batch of the probe set has. The probe set is drawn once, balanced by class, without
@@ -51,7 +52,7 @@ class Subject:
     weights: Mapping[str, Tensor]
     mask: Mask
     key: Key
-    networks: Callable[[], Mapping[str, nn.Module]] = _no_networks
+    networks: Callable[..., Mapping[str, nn.Module]] = _no_networks
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     batches: tuple[int, ...] = ()
     inputs: Callable[[int], Mapping[str, Tensor]] = _no_inputs

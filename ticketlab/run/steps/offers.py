@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -13,12 +14,11 @@ from torch import Tensor, nn
 from ticketlab.datasets.subset import draw
 from ticketlab.errors import DataError
 from ticketlab.models.entering import input_shape
-from ticketlab.models.prunable import prunable
+from ticketlab.models.private_copies import PrivateCopies
 from ticketlab.randomness import Key
 from ticketlab.run.device import Device, arrange
 from ticketlab.run.steps.images import shape_of
 from ticketlab.run.steps.prepare import training_images, training_of
-from ticketlab.tickets.apply import MaskedWeights
 from ticketlab.tickets.mask import Mask
 from ticketlab.tickets.worn import Wearing
 from ticketlab.training import checkpoint
@@ -57,7 +57,8 @@ def offers(step: Draw, place: Workplace, networks: Mapping[str, nn.Module]) -> O
     if not needs:
         return lambda mask: {}
     if not needs & {"inputs", "losses"}:
-        return lambda mask: {"networks": lambda: _private(networks, mask, device), "shapes": shapes}
+        copies = _copies(networks, device)
+        return lambda mask: {"networks": _private(copies, mask), "shapes": shapes}
     return _with_probe(step, place, networks, device)
 
 
@@ -78,19 +79,24 @@ def _with_probe(step: Draw, place: Workplace, networks: Mapping[str, nn.Module],
         place=place,
         device=device,
     )
+    copies = _copies(networks, device)
     return lambda mask: {
-        "networks": lambda: _private(networks, mask, device),
+        "networks": _private(copies, mask),
         "batches": probe.sizes,
         "inputs": training.inputs,
         "losses": training.losses,
     }
 
 
-def _private(networks: Mapping[str, nn.Module], mask: Mask, device: Device) -> dict[str, nn.Module]:
-    copies = {name: device.place(copy.deepcopy(network)).eval() for name, network in networks.items()}
-    live = prunable(copies, tuple(copies), ("conv", "linear"))
-    MaskedWeights({layer: live[layer].parameter for layer in mask}, mask).impose()
-    return copies
+def _copies(networks: Mapping[str, nn.Module], device: Device) -> PrivateCopies:
+    """Copies of the networks on the device, in eval mode."""
+    return PrivateCopies({name: device.place(copy.deepcopy(network)).eval() for name, network in networks.items()})
+
+
+def _private(copies: PrivateCopies, mask: Mask) -> Callable[..., dict[str, nn.Module]]:
+    """A round's way to private networks under its mask; those of the rounds before are not needed any more."""
+    copies.begin()
+    return partial(copies.make, dict(mask))
 
 
 def _probe(step: Draw, place: Workplace, device: Device) -> Probe:

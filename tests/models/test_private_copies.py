@@ -1,0 +1,111 @@
+"""Private copies: the network's function under a mask, nothing shared, and memory that is used again."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ticketlab.datasets.shape import ImageShape
+from ticketlab.models.build import build
+from ticketlab.models.private_copies import PrivateCopies
+from ticketlab.models.prunable import prunable
+from ticketlab.models.subsample import subsample_first
+from ticketlab.randomness import Key
+from ticketlab.spec.model import Lenet, ModelChoice, Resnet, Sngan
+from ticketlab.tickets.mask import Mask
+
+SHAPE = ImageShape(3, 32, 10)
+MODELS = {"resnet": Resnet(depth=8, width=4), "lenet": Lenet(channels=(3, 4), hidden=(6,)), "sngan": Sngan(width=4)}
+
+
+def made(model: ModelChoice) -> dict[str, nn.Module]:
+    networks = build(model, SHAPE, Key(0))
+    for network in networks.values():
+        subsample_first(network)
+        network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    return networks
+
+
+def mask_of(networks: dict[str, nn.Module]) -> Mask:
+    weights = prunable(networks, tuple(networks), ("conv", "linear"))
+    source = torch.Generator().manual_seed(1)
+    return Mask({name: torch.rand(one.parameter.shape, generator=source) < 0.5 for name, one in weights.items()})
+
+
+def inputs(name: str, network: nn.Module) -> Tensor:
+    shape = (2, network.latent) if name == "generator" else (2, 3, 32, 32)
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(2))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("precision", [None, torch.float64])
+def test_a_copy_is_the_masked_network_in_the_precision_asked_for(model: str, precision: torch.dtype | None) -> None:
+    networks = made(MODELS[model])
+    mask = mask_of(networks)
+    copies = PrivateCopies(networks).make(dict(mask), precision)
+    for name, network in networks.items():
+        plain = copy.deepcopy(network)
+        with torch.no_grad():
+            for layer, kept in mask.items():
+                if layer.startswith(f"{name}."):
+                    plain.get_parameter(layer.removeprefix(f"{name}.")).mul_(kept)
+        plain.to(precision)
+        given = inputs(name, network).to(precision)
+        assert torch.equal(copies[name](given), plain(given))
+        assert list(copies[name].state_dict()) == list(plain.state_dict())
+        pairs = zip(copies[name].state_dict().values(), plain.state_dict().values(), strict=True)
+        assert all(torch.equal(one, other) and one.stride() == other.stride() for one, other in pairs)
+        assert all(parameter.requires_grad for parameter in copies[name].parameters())
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_whatever_is_done_to_a_copy_the_network_and_the_next_copy_are_as_before(model: str) -> None:
+    networks = made(MODELS[model])
+    mask = mask_of(networks)
+    room = PrivateCopies(networks)
+    before = {name: copy.deepcopy(network.state_dict()) for name, network in networks.items()}
+    first = room.make(dict(mask), torch.float64)
+    expected = {name: copy.deepcopy(network.state_dict()) for name, network in first.items()}
+    for network in first.values():
+        network.train()
+        network.requires_grad_(False)
+        with torch.no_grad():
+            for tensor in network.state_dict().values():
+                tensor.fill_(7)
+        for module in network.modules():
+            module.register_forward_hook(lambda *_: None)
+            module._parameters.clear()
+    room.begin()
+    second = room.make(dict(mask), torch.float64)
+    for name, network in networks.items():
+        assert not network.training
+        assert not any(module._forward_hooks for module in network.modules())
+        assert all(torch.equal(value, before[name][key]) for key, value in network.state_dict().items())
+        assert not any(module.training or module._forward_hooks for module in second[name].modules())
+        assert all(torch.equal(value, expected[name][key]) for key, value in second[name].state_dict().items())
+
+
+def test_copies_of_one_round_share_nothing_and_those_of_the_next_take_their_memory() -> None:
+    networks = made(MODELS["lenet"])
+    room = PrivateCopies(networks)
+
+    def places() -> set[int]:
+        return {tensor.data_ptr() for tensor in room.make({}, torch.float64)["classifier"].parameters()}
+
+    first, second = places(), places()
+    room.begin()
+    assert first.isdisjoint(second)
+    assert places() == first
+    assert places() == second
+    assert first.isdisjoint({tensor.data_ptr() for tensor in networks["classifier"].parameters()})
+
+
+def test_a_tensor_that_layers_share_is_one_in_the_copy() -> None:
+    shared = nn.Linear(4, 4)
+    network = nn.Sequential(shared, nn.ReLU(), shared)
+    (copied,) = PrivateCopies({"net": network}).make({}).values()
+    assert copied[0].weight is copied[2].weight  # type: ignore[index]
+    assert copied[0].weight is not shared.weight  # type: ignore[index]

@@ -1,0 +1,72 @@
+"""Private copies of networks under a mask and in another precision, made in memory that earlier copies leave behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+
+class PrivateCopies:
+    """Copies of `networks` (in the mode they are in), for whoever may do anything to parameters, buffers and modes.
+
+    A copy shares no tensor with its network and has module objects of its own; other attributes of modules are shared.
+    Fresh memory costs as much as a pass over it and more, so after `begin` the first copy takes the memory of the
+    first copy before, the second that of the second: earlier copies, and scores that lie in them, are then gone.
+    """
+
+    def __init__(self, networks: Mapping[str, nn.Module]) -> None:
+        self._networks = dict(networks)
+        self._rooms: list[dict[tuple[int, torch.dtype], Tensor]] = []
+        self._taken = 0
+
+    def begin(self) -> None:
+        """From now on earlier copies are not needed any more."""
+        self._taken = 0
+
+    @torch.no_grad()
+    def make(self, kept: Mapping[str, Tensor], precision: torch.dtype | None = None) -> dict[str, nn.Module]:
+        """A copy of all networks, the weights that `kept` names ("<network>.<parameter>") multiplied by their masks.
+
+        Floating-point tensors are of `precision`, by default their own, and parameters require gradients.
+        """
+        if self._taken == len(self._rooms):
+            self._rooms.append({})
+        room = self._rooms[self._taken]
+        self._taken += 1
+        made: dict[int, Tensor] = {}
+        for title, network in self._networks.items():
+            for name, tensor in (*network.named_parameters(), *network.named_buffers()):
+                made[id(tensor)] = _copied(tensor, kept.get(f"{title}.{name}"), precision, room)
+        return {title: _module(network, made) for title, network in self._networks.items()}
+
+
+def _copied(
+    tensor: Tensor, kept: Tensor | None, precision: torch.dtype | None, room: dict[tuple[int, torch.dtype], Tensor]
+) -> Tensor:
+    """One pass over memory: reading, masking, changing precision, writing."""
+    dtype = precision if precision is not None and tensor.is_floating_point() else tensor.dtype
+    if (id(tensor), dtype) not in room:
+        room[id(tensor), dtype] = torch.empty_like(tensor, dtype=dtype, requires_grad=False)
+    target = room[id(tensor), dtype].detach()
+    if kept is None:
+        target.copy_(tensor)
+    else:
+        torch.mul(tensor.detach(), kept.to(tensor.device), out=target)
+    return nn.Parameter(target) if isinstance(tensor, nn.Parameter) and target.is_floating_point() else target
+
+
+def _module(module: nn.Module, made: Mapping[int, Tensor]) -> nn.Module:
+    """A module object like another, with the tensors made for it."""
+    twin = type(module).__new__(type(module))
+    twin.__dict__ = {
+        name: value.copy() if name.startswith("_") and isinstance(value, dict | set) else value
+        for name, value in vars(module).items()
+    }
+    for kind in ("_parameters", "_buffers"):
+        own = vars(module)[kind]
+        twin.__dict__[kind] = {name: None if tensor is None else made[id(tensor)] for name, tensor in own.items()}
+    children = {name: None if child is None else _module(child, made) for name, child in module._modules.items()}
+    twin.__dict__["_modules"] = children
+    return twin
