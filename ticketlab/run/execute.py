@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ class Executor:
     store: Store
     listener: Listener
     stopping: Callable[[], bool]
+    followers: Callable[[Step], Sequence[Step]] = lambda step: ()
+    """The measurements that may look at a training's snapshots while it goes on."""
 
     def ensure(self, step: Step, cell: str, position: int = 1, total: int = 1) -> Result:
         """The result of a step whose inputs are finished, performing it if need be.
@@ -76,6 +79,22 @@ class Executor:
             )
         # Before any tensor is touched: threads that exist already would keep their own treatment of denormal numbers.
         device = arrange(getattr(step, "compute", Compute()))
+        inputs = {role: self.store.result(needed).folder for role, needed in step.inputs.items()}
+        with self._at_work(step, work, inputs, self.stopping) as (place, journal):
+            made(step.performed_by)(step, place)
+            journal.cut()
+        if step.digest_now() != step.digest:
+            raise StepFailed(
+                f"the code of `{step.title}` was edited while it ran, so its result belongs to no code",
+                mend="run the same command again",
+            )
+        return self.store.finish(step, work / "out", _surroundings(device.torch.type))
+
+    @contextmanager
+    def _at_work(
+        self, step: Step, work: Path, inputs: Mapping[str, Path], stopping: Callable[[], bool]
+    ) -> Iterator[tuple[Workplace, Journal]]:
+        """A step's place, and the journal of its rows; what goes wrong in it is the step's failure."""
         out = work / "out"
         out.mkdir(exist_ok=True)
         journal = Journal(self.store.journal(step))
@@ -84,23 +103,35 @@ class Executor:
             journal(number, metrics)
             self.listener(Progress(number, metrics))
 
-        inputs = {role: self.store.result(needed).folder for role, needed in step.inputs.items()}
-        place = Workplace(self.home, inputs, work, out, log, self.stopping, journal.resume, journal.sync)
+        def snapshot(_: int) -> None:
+            for follower in self.followers(step):
+                self._look_ahead(follower, out)
+
         try:
-            made(step.performed_by)(step, place)
-            journal.cut()
+            yield (
+                Workplace(self.home, inputs, work, out, log, stopping, journal.resume, journal.sync, snapshot),
+                journal,
+            )
         except TicketlabError:
             raise
         except Exception as failure:
             raise self._failed(step, failure) from failure
         finally:
             journal.close()
-        if step.digest_now() != step.digest:
-            raise StepFailed(
-                f"the code of `{step.title}` was edited while it ran, so its result belongs to no code",
-                mend="run the same command again",
-            )
-        return self.store.finish(step, out, _surroundings(device.torch.type))
+
+    def _look_ahead(self, step: Step, training: Path) -> None:
+        """Measure what a training has left so far, for people who watch; what goes wrong shows when its turn comes."""
+        try:
+            with self.store.working(step, _give_up) as work:
+                if not self.store.has(step):
+                    others = {
+                        role: self.store.result(needed) for role, needed in step.inputs.items() if role != "weights"
+                    }
+                    inputs = {"weights": training, **{role: result.folder for role, result in others.items()}}
+                    with self._at_work(step, work, inputs, lambda: False) as (place, _):
+                        made(step.performed_by)(step, place)
+        except (TicketlabError, OSError):
+            return
 
     def _failed(self, step: Step, failure: Exception) -> StepFailed:
         """The failure as one line for the user, with the whole story in a file."""
@@ -114,6 +145,10 @@ class Executor:
         if remedy(failure):
             mend = f"{remedy(failure)}; the same command goes on from here"
         return StepFailed(f"`{step.title}` failed: {lines[0]}", where=type(failure).__name__, mend=mend)
+
+
+def _give_up(first: bool) -> None:
+    raise Interrupted("another process measures it")
 
 
 def _surroundings(device: str) -> dict[str, Any]:
