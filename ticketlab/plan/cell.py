@@ -10,10 +10,9 @@ from ticketlab.plan.extracting import preparing
 from ticketlab.plan.measuring import Measuring
 from ticketlab.plan.starting import starting
 from ticketlab.plan.steps import Control, Curve, Draw, Evaluate, Images, Step, Subset, Train
-from ticketlab.spec.drawing import Drawn, RewindTo
+from ticketlab.spec.drawing import Drawn, Masked, RewindTo
 from ticketlab.spec.evolving import Evolving
 from ticketlab.spec.spec import Spec
-from ticketlab.spec.structure import Weights
 from ticketlab.spec.ticket import Arm
 from ticketlab.spec.train import Objective
 
@@ -114,8 +113,8 @@ class CellPlanner:
     def _mask_of(self, arm: Arm, mask: Step) -> Step:
         if arm in ("random", "shuffled"):
             ticket = self.spec.ticket
-            structure = ticket.structure if isinstance(ticket, Drawn) else Weights()
-            return Control(seed=self.spec.seed, control=arm, structure=structure, inputs={"mask": mask})
+            assert isinstance(ticket, Masked), "without a ticket there are no controls"
+            return Control(seed=self.spec.seed, control=arm, structure=ticket.control_structure, inputs={"mask": mask})
         return mask
 
     def _trunk(self) -> tuple[tuple[Trained, ...], Step]:

@@ -84,7 +84,7 @@ def perform(asked: Step, place: Workplace) -> None:
 def _wearing(step: Train, place: Workplace, networks: Mapping[str, nn.Module]) -> Wearing:
     """How the networks wear the ticket: one that this training makes, the one given, or none."""
     if step.evolving is not None:
-        return _evolving(step.evolving, networks, step.seed)
+        return _evolving(step.evolving, networks, step)
     path = place.input("mask", "ticket.safetensors")
     if path is None:
         return Wearing(networks)
@@ -99,11 +99,11 @@ def _wearing(step: Train, place: Workplace, networks: Mapping[str, nn.Module]) -
     return Wearing(networks, worn)
 
 
-def _evolving(options: Evolving, networks: Mapping[str, nn.Module], seed: int) -> Wearing:
+def _evolving(options: Evolving, networks: Mapping[str, nn.Module], step: Train) -> Wearing:
     assert options.networks is not None, "the spec was not resolved"
     assert options.layers is not None, "the spec was not resolved"
-    weights = prunable(networks, options.networks, options.layers)
-    return cast("Wearing", made(options.made_by)(options, networks, weights, Key(seed).of("ticket")))
+    weights, key = prunable(networks, options.networks, options.layers), Key(step.seed).of("ticket")
+    return cast("Wearing", made(options.made_by)(options, networks, weights, step.objective.steps, key))
 
 
 def _running_statistics(networks: Mapping[str, nn.Module]) -> dict[str, Tensor]:
