@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ticketlab.plan.cell import ArmPlan
+from ticketlab.plan.arm import ArmPlan
 from ticketlab.plan.experiment import Plan
 from ticketlab.plan.steps import Control, Draw, Step, Train
 
@@ -67,7 +67,7 @@ def test_controls_branch_from_the_mask_of_the_ticket(planned: Callable[..., Plan
     for name in ("random", "shuffled"):
         control = arm(plan, name)
         assert isinstance(control.final.mask, Control)
-        assert control.final.mask.control == name
+        assert control.final.mask.control.name == name
         assert control.final.mask.inputs["mask"].digest == ticket.final.mask.digest
         assert control.final.train.inputs["mask"].digest == control.final.mask.digest
         assert [one.train.digest for one in control.rounds] == [one.train.digest for one in ticket.rounds]

@@ -11,7 +11,8 @@ import pytest
 from ticketlab.datasets.synthetic import PREFIX, stand_in
 from ticketlab.errors import Interrupted
 from ticketlab.files import sha256_file
-from ticketlab.plan.cell import ArmPlan, CellPlanner
+from ticketlab.plan.arm import ArmPlan
+from ticketlab.plan.cell import CellPlanner
 from ticketlab.plan.steps import Images, Train
 from ticketlab.run.execute import Executor
 from ticketlab.run.store import Store
@@ -48,7 +49,7 @@ def arm(asked: Spec, folder: Path, name: str = "ticket") -> ArmPlan:
     stand_in(KNOWN["fashion-mnist"], folder)
     data = asked.data
     images = Images(PREFIX + "fashion-mnist", "0" * 64, 1, 10, data.size, data.fit, data.scaling)  # type: ignore[arg-type]
-    planner = CellPlanner(asked.model_copy(update={"arms": (name,)}), images, 64, 64)
+    planner = CellPlanner(Spec.model_validate({**asked.asks(), "arms": [name]}), images, 64, 64)
     return planner.arms()[0]
 
 

@@ -87,6 +87,7 @@ def test_a_package_is_found_whatever_is_imported_first(first: str, turn: int, in
 
 
 EVERY = {
+    "arms": ("arm:ArmChoice", "kind", ""),
     "models": (
         "modelling:ModelChoice",
         "kind",
@@ -140,6 +141,7 @@ def page(member):
         "train": {"objective": "odd_objectives", "steps": 1, "optimizer": member("optimizers"),
                   "rate_schedule": member("rate_schedules"), "augment": [member("augmentations")]},
         "evaluate": {"metrics": [member("metrics")], "extractor": member("extractors")},
+        "arms": ["ticket", member("arms")],
     }
 
 by_name = page(lambda plural: "odd_" + plural)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ticketlab.spec.arm import Dense
 from ticketlab.spec.catalog import KNOWN
 from ticketlab.spec.drawing import SMOKE_ROUNDS
 from ticketlab.spec.impossible import Impossible
@@ -133,8 +134,8 @@ def test_random_pruning_needs_no_training_before_it() -> None:
 
 
 def test_without_a_ticket_the_dense_network_is_the_only_arm() -> None:
-    assert resolved(CLASSIFIER).arms == ("dense",)
-    assert resolved(CLASSIFIER, arms=["dense", "ticket"]).arms == ("dense",)
+    assert resolved(CLASSIFIER).arms == (Dense(),)
+    assert resolved(CLASSIFIER, arms=["dense", "ticket"]).arms == (Dense(),)
 
 
 def test_a_segmenter_is_resolved_as_the_papers_do() -> None:
@@ -291,7 +292,7 @@ def test_a_smoke_spec_draws_where_the_spec_draws() -> None:
     at_initialisation = resolved(CLASSIFIER, ticket={**DRAWN, "round_steps": 0})
     assert smoke(at_initialisation, 10).ticket.round_steps == 0  # type: ignore[attr-defined]
     dense = smoke(resolved(CLASSIFIER), 10)
-    assert (dense.ticket.method, dense.arms) == ("none", ("dense",))  # type: ignore[attr-defined]
+    assert (dense.ticket.method, dense.arms) == ("none", (Dense(),))  # type: ignore[attr-defined]
 
 
 def test_a_smoke_spec_with_many_neighbours_generates_enough() -> None:

@@ -2,58 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ticketlab.plan.arm import ArmPlan, Trained
 from ticketlab.plan.extracting import preparing
 from ticketlab.plan.measuring import Measuring
 from ticketlab.plan.starting import starting
 from ticketlab.plan.steps import Control, Curve, Draw, Evaluate, Images, Step, Subset, Train
+from ticketlab.spec.arm import ArmChoice, TicketArm
 from ticketlab.spec.drawing import Drawn, Masked, RewindTo
 from ticketlab.spec.evolving import Evolving
 from ticketlab.spec.spec import Spec
-from ticketlab.spec.ticket import Arm
 from ticketlab.spec.train import Objective
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A training, what it is measured at, on the way (if asked for) and at its end, and its mask (None: dense)."""
-
-    train: Train
-    curve: Curve | None
-    evaluate: Evaluate
-    mask: Step | None
-    round: int
-
-    def lasts(self) -> tuple[Step, ...]:
-        """The steps with which all is done: what measuring needs first, so that it can begin with the training."""
-        references = (step for role, step in self.evaluate.inputs.items() if role != "weights")
-        return (*references, *self.measured())
-
-    def measured(self) -> tuple[Step, ...]:
-        """The training and its measurements, in their order."""
-        return (self.train, *(() if self.curve is None else (self.curve,)), self.evaluate)
-
-
-@dataclass(frozen=True)
-class ArmPlan:
-    """What one arm takes: the rounds that draw its mask, and its own training."""
-
-    arm: Arm
-    rounds: tuple[Trained, ...]
-    final: Trained
-
-    def steps(self) -> Iterator[Step]:
-        """Every step of the arm after those it needs, each digest once."""
-        seen: set[str] = set()
-        for trained in (*self.rounds, self.final):
-            for last in trained.lasts():
-                for step in last.lineage():
-                    if step.digest not in seen:
-                        seen.add(step.digest)
-                        yield step
 
 
 @dataclass(frozen=True)
@@ -69,53 +30,55 @@ class CellPlanner:
         """A plan per arm, in the spec's order; the ticket's rounds are one trunk that all arms share."""
         return tuple(self._arm(arm) for arm in self.spec.arms)
 
-    def _arm(self, arm: Arm) -> ArmPlan:
-        if arm == "dense":
-            return ArmPlan(arm, (), self._trained(self._training("train, dense", None, self.spec.train.steps), None, 0))
+    def _arm(self, arm: ArmChoice) -> ArmPlan:
+        if not arm.wears:
+            return ArmPlan(
+                arm.name, (), self._trained(self._training("train, dense", None, self.spec.train.steps), None, 0)
+            )
         ticket = self.spec.ticket
         if isinstance(ticket, Evolving) and ticket.search is None:
             return self._evolved(arm, ticket)
         rounds, mask = self._trunk()
         before = rounds[-1].train if rounds else None
         train = self._training(
-            f"train, {arm.replace('_', ' ')}",
+            f"train, {arm.label}",
             self._mask_of(arm, mask),
             self.spec.train.steps,
             before=before,
             first=self._first(rounds),
-            initial=_initial(arm),
+            initial=arm.initial,
         )
-        return ArmPlan(arm, rounds, self._trained(train, train.inputs["mask"], len(rounds)))
+        return ArmPlan(arm.name, rounds, self._trained(train, train.inputs["mask"], len(rounds)))
 
-    def _evolved(self, arm: Arm, ticket: Evolving) -> ArmPlan:
+    def _evolved(self, arm: ArmChoice, ticket: Evolving) -> ArmPlan:
         """The training that makes the mask, and is measured; a control wears a mask from its first step on.
 
         Where weights do not learn, the controls' do not either, but their running statistics see as many batches.
         """
         search = self._search(ticket, self.spec.train)
-        if arm == "ticket":
-            return ArmPlan(arm, (), self._trained(search, search, 0))
-        label = f"train, {arm.replace('_', ' ')}" if ticket.weights_learn else f"{arm.replace('_', ' ')}, untrained"
+        if isinstance(arm, TicketArm):
+            return ArmPlan(arm.name, (), self._trained(search, search, 0))
+        label = f"train, {arm.label}" if ticket.weights_learn else f"{arm.label}, untrained"
         train = self._training(
             label,
             self._mask_of(arm, search),
             self.spec.train.steps,
-            initial=_initial(arm),
+            initial=arm.initial,
             still=not ticket.weights_learn,
         )
-        return ArmPlan(arm, (), self._trained(train, train.inputs["mask"], 0))
+        return ArmPlan(arm.name, (), self._trained(train, train.inputs["mask"], 0))
 
     def _search(self, ticket: Evolving, objective: Objective) -> Train:
         """The training that makes the ticket; what comes after it does not change it."""
         alone = ticket.model_copy(update={"search": None, "rewind": "init"})
         return self._training(f"train, {ticket.name}", None, objective.steps, objective=objective, evolving=alone)
 
-    def _mask_of(self, arm: Arm, mask: Step) -> Step:
-        if arm in ("random", "shuffled"):
-            ticket = self.spec.ticket
-            assert isinstance(ticket, Masked), "without a ticket there are no controls"
-            return Control(seed=self.spec.seed, control=arm, structure=ticket.control_structure, inputs={"mask": mask})
-        return mask
+    def _mask_of(self, arm: ArmChoice, mask: Step) -> Step:
+        if not arm.made_by:
+            return mask
+        ticket = self.spec.ticket
+        assert isinstance(ticket, Masked), "without a ticket there are no controls"
+        return Control(seed=self.spec.seed, control=arm, structure=ticket.control_structure, inputs={"mask": mask})
 
     def _trunk(self) -> tuple[tuple[Trained, ...], Step]:
         ticket = self.spec.ticket
@@ -241,11 +204,6 @@ class CellPlanner:
             rule=self.spec.data.subset,
             seed=self.spec.seed,
         )
-
-
-def _initial(arm: Arm) -> str:
-    """Whose initial weights an arm starts from: the ticket's own, or others."""
-    return "fresh" if arm == "fresh_weights" else "init"
 
 
 def _known_in_round(ticket: Drawn, number: int) -> Drawn:

@@ -11,7 +11,8 @@ from ticketlab.cores import available_cores
 from ticketlab.datasets.manifest import Manifest, read_manifest
 from ticketlab.datasets.subset import count_of
 from ticketlab.files import canonical_json, sha256_bytes
-from ticketlab.plan.cell import ArmPlan, CellPlanner
+from ticketlab.plan.arm import ArmPlan
+from ticketlab.plan.cell import CellPlanner
 from ticketlab.plan.steps import Images, Step
 from ticketlab.spec.identity import identity
 

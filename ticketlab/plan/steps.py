@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ticketlab.plan.step import Images, Measurement, Step
+from ticketlab.spec.arm import ArmChoice
 from ticketlab.spec.compute import Compute
 from ticketlab.spec.drawing import Drawn
 from ticketlab.spec.evaluate import Extractor
@@ -151,13 +152,13 @@ class Control(Step):
     performed_by: ClassVar[str] = "ticketlab.run.steps.control:perform"
     kind: ClassVar[str] = "control"
     seed: int
-    control: str
+    control: ArmChoice
     structure: StructureChoice
 
     @property
     def title(self) -> str:
         """A few words for people."""
-        return f"{self.control} mask of the same layer densities"
+        return self.control.about
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ticketlab.errors import CorruptFile
 from ticketlab.files import sha256_bytes
-from ticketlab.plan.cell import Trained
+from ticketlab.plan.arm import Trained
 from ticketlab.plan.experiment import ArmAddress, Plan
 from ticketlab.plan.steps import Draw
 from ticketlab.run.project import Project

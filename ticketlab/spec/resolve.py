@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from ticketlab.spec.arm import ArmChoice, Dense
 from ticketlab.spec.catalog import KNOWN
 from ticketlab.spec.drawing import Probed
 from ticketlab.spec.impossible import Impossible
@@ -87,14 +88,15 @@ def _names_of_task(path: tuple[str, ...], task: Task) -> str:
     return ", ".join(section.model_construct().name for section in serving)  # type: ignore[attr-defined]
 
 
-def _arms(spec: Spec) -> tuple[str, ...]:
+def _arms(spec: Spec) -> tuple[ArmChoice, ...]:
     if isinstance(spec.ticket, NoTicket):
-        if set(spec.arms) - {"ticket", "dense"}:
+        if any(arm.made_by or arm.initial != "init" for arm in spec.arms):
             what = "without a ticket there is nothing to compare the dense network with"
             raise Impossible(("arms",), what, mend="arms: [dense]")
-        return ("dense",)
-    if len(set(spec.arms)) != len(spec.arms):
-        raise Impossible(("arms",), "an arm is named twice", mend=str(list(dict.fromkeys(spec.arms))))
+        return (Dense(),)
+    names = [arm.name for arm in spec.arms]
+    if len(set(names)) != len(names):
+        raise Impossible(("arms",), "an arm is named twice", mend=f"[{', '.join(dict.fromkeys(names))}]")
     return spec.arms
 
 

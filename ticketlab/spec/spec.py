@@ -6,13 +6,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue
 
+from ticketlab.spec.arm import Arm, TicketArm
 from ticketlab.spec.compute import Compute
 from ticketlab.spec.data import Data
 from ticketlab.spec.evaluate import Evaluate
 from ticketlab.spec.model import Model
 from ticketlab.spec.objectives import Train
 from ticketlab.spec.section import NoEffect, Section
-from ticketlab.spec.ticket import Arm, NoTicket, Ticket
+from ticketlab.spec.ticket import NoTicket, Ticket
 
 
 class Spec(Section):
@@ -36,9 +37,9 @@ class Spec(Section):
         tuple[Arm, ...],
         NoEffect("which trainings are done; each arm has an address of its own, and none changes another"),
     ] = Field(
-        default=("ticket",),
+        default=(TicketArm(),),
         min_length=1,
-        max_length=5,
+        max_length=32,
         description="What is trained and compared: the ticket itself, the dense network, a random mask of the same layer "
         "densities, the ticket's mask shuffled within each layer, the ticket's mask on fresh initial weights.",
     )

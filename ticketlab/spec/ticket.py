@@ -101,5 +101,3 @@ else:
         NtkSap,
         Px,
     )
-
-Arm = Literal["ticket", "dense", "random", "shuffled", "fresh_weights"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+from ticketlab.made import made
 from ticketlab.randomness import Key
-from ticketlab.tickets.controls import random_like, shuffled
 from ticketlab.tickets.file import read as read_ticket
 from ticketlab.tickets.file import write as write_ticket
 from ticketlab.tickets.structure import structure
@@ -14,8 +14,7 @@ from ticketlab.tickets.structure import structure
 if TYPE_CHECKING:
     from ticketlab.plan.steps import Control, Step
     from ticketlab.run.workplace import Workplace
-
-CONTROLS = {"random": random_like, "shuffled": shuffled}
+    from ticketlab.tickets.mask import Mask
 
 
 def perform(asked: Step, place: Workplace) -> None:
@@ -24,5 +23,6 @@ def perform(asked: Step, place: Workplace) -> None:
     path = place.input("mask", "ticket.safetensors")
     assert path is not None, "a control is drawn from a ticket"
     mask, facts, _ = read_ticket(path)
-    control = CONTROLS[step.control](mask, Key(step.seed).of("control", step.control), structure(step.structure))
-    write_ticket(place.out / "ticket.safetensors", control, replace(facts, method=f"{step.control} of {facts.method}"))
+    name, key = step.control.name, Key(step.seed).of("control", step.control.name)
+    control = cast("Mask", made(step.control.made_by)(mask, key, structure(step.structure)))
+    write_ticket(place.out / "ticket.safetensors", control, replace(facts, method=f"{name} of {facts.method}"))
