@@ -51,7 +51,9 @@ def run_facts() -> RunFacts:
         starts=(Artifact("w.pth", digest("start"), origin="https://example.org/w.pth"),),
         steps=(
             StepFact("statistics", digest("measured"), {"statistics.npz": digest("statistics")}, there),
-            StepFact("train", digest("asked"), {"checkpoint": digest("checkpoint")}, here),
+            StepFact(
+                "train", digest("asked"), {"checkpoint": digest("checkpoint")}, here, {"statistics": digest("read")}
+            ),
         ),
         metrics={"accuracy": 0.875, "loss": float("inf")},
         main_metric="accuracy",

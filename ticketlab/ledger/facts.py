@@ -91,13 +91,15 @@ class Surroundings:
 class StepFact:
     """One step of a run: the digest that identifies what was asked of it, the sha256 of each file it made, and on what.
 
-    Steps of one run may have been done on several machines: those in the store are not done again.
+    Steps of one run may have been done on several machines: those in the store are not done again. `inputs` has, by role,
+    the sha256 of the canonical JSON of the outputs of the step that was read.
     """
 
     name: str
     identity: str
     outputs: Mapping[str, str]
     surroundings: Surroundings
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

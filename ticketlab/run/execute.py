@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -10,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ticketlab.errors import CorruptFile, Interrupted, StepFailed, TicketlabError
-from ticketlab.files import write_atomically
+from ticketlab.files import read_sealed, write_atomically, write_sealed
 from ticketlab.ledger import capture
 from ticketlab.made import made
 from ticketlab.plan.sources import edited_since_loaded
@@ -22,6 +24,9 @@ from ticketlab.run.not_written import remedy
 from ticketlab.run.store import Result, Store
 from ticketlab.run.workplace import Workplace
 from ticketlab.spec.compute import Compute
+
+BEGUN_ON = "inputs.json"
+"""Beside unfinished work: the content of each input that it was begun on."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,8 @@ class Executor:
     def ensure(self, step: Step, cell: str, position: int = 1, total: int = 1) -> Result:
         """The result of a step whose inputs are finished, performing it if need be.
 
-        A finished step with a damaged file is thrown away, with a notice, and done again. Another process that does
-        the same step is waited for. Raises `Interrupted` when asked to stop meanwhile, and `StepFailed` when a file
+        A finished step with a damaged file is thrown away, with a notice, and done again; so is one that was made from
+        another result of an input than is there now. Another process that does the same step is waited for. Raises `Interrupted` when asked to stop meanwhile, and `StepFailed` when a file
         cannot be read or written.
         """
         try:
@@ -47,7 +52,7 @@ class Executor:
 
     def _ensured(self, step: Step, cell: str, position: int, total: int) -> Result:
         with self.store.working(step, self._wait) as work:
-            if self.store.has(step):
+            if self.store.holds(step):
                 try:
                     return self.store.result(step)
                 except CorruptFile as damage:
@@ -76,16 +81,17 @@ class Executor:
             )
         # Before any tensor is touched: threads that exist already would keep their own treatment of denormal numbers.
         device = arrange(getattr(step, "compute", Compute()))
-        out = work / "out"
-        out.mkdir(exist_ok=True)
+        inputs = {role: self.store.result(needed) for role, needed in step.inputs.items()}
+        contents = {role: found.content for role, found in inputs.items()}
+        out = self._begun(step, work, contents)
         journal = Journal(self.store.journal(step))
 
         def log(number: int, metrics: Mapping[str, float]) -> None:
             journal(number, metrics)
             self.listener(Progress(number, metrics))
 
-        inputs = {role: self.store.result(needed).folder for role, needed in step.inputs.items()}
-        place = Workplace(self.home, inputs, work, out, log, self.stopping, journal.resume, journal.sync)
+        folders = {role: found.folder for role, found in inputs.items()}
+        place = Workplace(self.home, folders, work, out, log, self.stopping, journal.resume, journal.sync)
         try:
             made(step.performed_by)(step, place)
             journal.cut()
@@ -100,7 +106,24 @@ class Executor:
                 f"the code of `{step.title}` was edited while it ran, so its result belongs to no code",
                 mend="run the same command again",
             )
-        return self.store.finish(step, out, _surroundings(device.torch.type))
+        return self.store.finish(step, out, _surroundings(device.torch.type), contents)
+
+    def _begun(self, step: Step, work: Path, contents: Mapping[str, str]) -> Path:
+        """The folder for outputs; work that was begun on other contents of the inputs is thrown away, with a notice."""
+        note = work / BEGUN_ON
+        begun_on: object = None
+        if note.exists():
+            with contextlib.suppress(ValueError):
+                begun_on = read_sealed(note)
+        if begun_on != contents:
+            if note.exists():
+                self.listener(Notice(f"an input of `{step.title}` came out otherwise; what was begun starts over"))
+            shutil.rmtree(work)
+            work.mkdir()
+            write_sealed(note, contents)
+        out = work / "out"
+        out.mkdir(exist_ok=True)
+        return out
 
     def _failed(self, step: Step, failure: Exception) -> StepFailed:
         """The failure as one line for the user, with the whole story in a file."""

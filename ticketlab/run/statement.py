@@ -56,7 +56,9 @@ def run_facts(
         extractors=tuple(_extractors_of(steps, store)),
         starts=tuple(_start(store.result(step).path("start.json")) for step in steps if step.kind == "start"),
         steps=tuple(
-            StepFact(f"{number}. {step.title}", step.digest, found.files, _surroundings(found.surroundings))
+            StepFact(
+                f"{number}. {step.title}", step.digest, found.files, _surroundings(found.surroundings), found.inputs
+            )
             for number, (step, found) in enumerate(zip(steps, map(store.result, steps), strict=True), 1)
         ),
         metrics=dict(result.metrics),
