@@ -23,7 +23,6 @@ from ticketlab.run.journal import Journal
 from ticketlab.run.not_written import remedy
 from ticketlab.run.store import Result, Store
 from ticketlab.run.workplace import Workplace
-from ticketlab.spec.compute import Compute
 
 BEGUN_ON = "inputs.json"
 """Beside unfinished work: the content of each input that it was begun on."""
@@ -80,7 +79,7 @@ class Executor:
                 mend="start again: the same command, or a fresh Python",
             )
         # Before any tensor is touched: threads that exist already would keep their own treatment of denormal numbers.
-        device = arrange(getattr(step, "compute", Compute()))
+        device = arrange(step.taken)
         inputs = {role: self.store.result(needed) for role, needed in step.inputs.items()}
         contents = {role: found.content for role, found in inputs.items()}
         out = self._begun(step, work, contents)
