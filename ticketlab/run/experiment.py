@@ -13,7 +13,7 @@ from ticketlab.plan.experiment import ArmAddress, Plan, plan
 from ticketlab.plan.steps import Step
 from ticketlab.run.claims import held
 from ticketlab.run.crew import Alone, Crew, Engage, Job
-from ticketlab.run.events import Listener, Notice
+from ticketlab.run.events import Listener, Notice, guarded
 from ticketlab.run.not_written import not_written
 from ticketlab.run.project import Project
 from ticketlab.run.published import ArmResult, begin_afresh, close, is_closed, is_published, reopen
@@ -102,6 +102,7 @@ def run(
     neither there nor to be had from DVC, and `EnvironmentProblem` when the
     project cannot be written.
     """
+    listener = guarded(listener)
     afresh = (lambda: forget(experiment)) if fresh else None
     with held(experiment.plan, experiment.store, listener, stopping, afresh):
         fetch_data(experiment, listener)
@@ -154,6 +155,7 @@ def prepare_statistics(
     """Have only the steps done that reference statistics need, and publish these; the folder."""
     from ticketlab.run.publish import publish_statistics
 
+    listener = guarded(listener)
     fetch_data(experiment, listener)
     folder = experiment.project.runs / experiment.plan.name
     with held(experiment.plan, experiment.store, listener):
