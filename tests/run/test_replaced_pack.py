@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import ticketlab
 from ticketlab.datasets.manifest import read_manifest
 from ticketlab.datasets.pack import Split, write_pack
 from ticketlab.errors import StepFailed
+from ticketlab.files import canonical_json, sha256_bytes, sha256_file
 from ticketlab.ledger.chain import Chain
 from ticketlab.ledger.statement import facts
 from ticketlab.run.events import Event, StepStarted
@@ -50,7 +52,15 @@ def test_a_pack_that_is_replaced_after_planning_is_not_worked_on(specks: Path, d
     (entry,) = Chain(specks / "ledger.jsonl").entries()
     now = read_manifest(specks, "specks").content
     assert now != planned
-    assert facts(entry.statement).data[0].sha256 == now
+    stated = facts(entry.statement)
+    assert stated.data[0].sha256 == now
+    # What the documentation says of these digests, word for word.
+    described = json.loads((specks / "data" / "specks" / "dataset.json").read_bytes())
+    members = {name: described[name] for name in ("sha256", "mean", "std")}
+    assert sha256_bytes(canonical_json(members)) == now
+    assert [split.name for split in stated.splits] == ["specks/train.safetensors", "specks/test.safetensors"]
+    for split in stated.splits:
+        assert sha256_file(specks / (split.path or "")) == split.sha256
 
 
 def test_a_pack_that_is_replaced_in_the_middle_fails_what_comes_after(specks: Path) -> None:

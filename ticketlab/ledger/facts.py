@@ -106,7 +106,8 @@ class StepFact:
 class RunFacts:
     """Everything one ledger statement says of one finished run. All mappings hold plain JSON values.
 
-    `device`, `determinism`, `machine` and `packages` are those of the training that the run is about.
+    `device`, `determinism`, `machine` and `packages` are those of the training that the run is about. `data` names a
+    dataset by all of it that reaches a network, `splits` its files by their bytes.
     `density` is the share of prunable weights kept, in (0, 1], None for the dense network; times know their zone.
     """
 
@@ -125,6 +126,7 @@ class RunFacts:
     finished: datetime
     spec_file: Artifact | None = None
     data: tuple[Artifact, ...] = ()
+    splits: tuple[Artifact, ...] = ()
     statistics: tuple[Artifact, ...] = ()
     extractors: tuple[Artifact, ...] = ()
     starts: tuple[Artifact, ...] = ()

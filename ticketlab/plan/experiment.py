@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ticketlab.cores import available_cores
-from ticketlab.datasets.manifest import read_manifest
+from ticketlab.datasets.manifest import SplitName, read_manifest
 from ticketlab.datasets.subset import count_of
 from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.plan.cell import ArmPlan, CellPlanner
@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CellPlan:
-    """One cell: its resolved spec, the values its matrix gave it, and a plan per arm."""
+    """One cell: its resolved spec, the values its matrix gave it, a plan per arm, and the sha256 of its dataset's splits."""
 
     name: str
     labels: dict[str, object]
     spec: Spec
     arms: tuple[ArmPlan, ...]
+    splits: Mapping[SplitName, str]
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def plan_cell(cell: Cell, home: Callable[[str], Path]) -> CellPlan:
         scaling=spec.data.scaling,
     )
     planner = CellPlanner(_counted(spec), images, total, count_of(spec.data.ratio, spec.data.count, total))
-    return CellPlan(cell.name, dict(cell.labels), spec, planner.arms())
+    return CellPlan(cell.name, dict(cell.labels), spec, planner.arms(), manifest.sha256)
 
 
 def _counted(spec: Spec) -> Spec:
