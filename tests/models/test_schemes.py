@@ -9,10 +9,8 @@ import torch
 from torch import nn
 
 from ticketlab.datasets.shape import ImageShape
-from ticketlab.errors import SpecError
-from ticketlab.models import schemes
-from ticketlab.models.build import build
-from ticketlab.models.initialise import fans
+from ticketlab.models.build import _scheme, build
+from ticketlab.models.initialise import constant, fans
 from ticketlab.models.prunable import prunable
 from ticketlab.randomness import Key
 from ticketlab.spec.initial import Initialiser, KaimingNormal, Normal, SignedConstant, XavierNormal
@@ -75,11 +73,10 @@ def test_any_model_takes_any_initialiser_and_normalisation_starts_neutral(model,
                 assert torch.equal(layer.bias, torch.zeros_like(layer.bias))
 
 
-def test_layers_that_a_scheme_knows_nothing_of_are_refused() -> None:
-    scheme = schemes.normal(Normal())
-    with pytest.raises(SpecError, match="how a Embedding starts"):
-        scheme(nn.Embedding(3, 4))
-    weight, bias = scheme(nn.GroupNorm(1, 2))
-    source = torch.Generator()
-    assert torch.equal(weight(torch.Size([2]), source), torch.ones(2))
-    assert torch.equal(bias(torch.Size([2]), source), torch.zeros(2))
+def test_layers_that_no_initialiser_speaks_of_start_as_the_model_has_it() -> None:
+    own = _scheme(Mlp(init=Normal()), lambda layer: (constant(7.0), constant(8.0)))
+    source, two = torch.Generator(), torch.Size([2])
+    assert own(nn.Embedding(3, 4))[0](two, source).tolist() == [7.0, 7.0]
+    weight, bias = own(nn.GroupNorm(1, 2))
+    assert (weight(two, source).tolist(), bias(two, source).tolist()) == ([1.0, 1.0], [0.0, 0.0])
+    assert own(nn.Linear(2, 2))[1](two, source).tolist() == [0.0, 0.0]

@@ -27,7 +27,7 @@ def network() -> nn.Sequential:
 def searched(module: nn.Sequential, **options: object) -> Searched:
     networks = {"net": module}
     weights = prunable(networks, ("net",), ("linear",))
-    made = wearing(EdgePopup(**{"density": 0.3, **options}), networks, weights, Key(4))  # type: ignore[arg-type]
+    made = wearing(EdgePopup(**{"density": 0.3, **options}), networks, weights, 10, Key(4))  # type: ignore[arg-type]
     found = made.worn["net"]
     assert isinstance(found, Searched)
     return found

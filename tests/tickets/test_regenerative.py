@@ -30,7 +30,7 @@ def started(optimizer: str = "adam", **options: Any) -> Step:
             for value in network.state_dict(keep_vars=True).values():
                 value.copy_(torch.randn(value.shape, generator=source))
     weights = prunable(networks, ("generator", "critic"), ("linear",))
-    made = wearing(Regenerative(**{"judge": Frechet(), **options}), networks, weights, Key(0))
+    made = wearing(Regenerative(**{"judge": Frechet(), **options}), networks, weights, 10, Key(0))
     learns = [parameter for worn in made.worn.values() for parameter in worn.learns().values()]
     rules = {
         "adam": lambda: torch.optim.Adam(learns, lr=1e-2, betas=(0.9, 0.9), weight_decay=0.1),

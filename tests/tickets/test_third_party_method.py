@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ticketlab.randomness import Key
-from ticketlab.spec.drawing import Drawn, Schedule
+from ticketlab.spec.drawing import Probed, Schedule
 from ticketlab.tickets.draw import draw_round
 from ticketlab.tickets.mask import Mask
 from ticketlab.tickets.scoring import score
@@ -17,7 +17,7 @@ from ticketlab.tickets.subject import Subject
 # ---- the method: all that a third party writes ----------------------------------------------------------------------
 
 
-class Snip(Drawn):
+class Snip(Probed):
     """Keep the weights whose removal would change the loss most."""
 
     made_by: ClassVar[str] = f"{__name__}:scores"

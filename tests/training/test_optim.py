@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from ticketlab.errors import EnvironmentProblem
 from ticketlab.spec.optimizer import Adam, Sgd
 from ticketlab.spec.rate_schedule import Constant, Cosine, Linear, Milestones, RateSchedule
 from ticketlab.spec.train import CrossEntropy
@@ -147,3 +148,24 @@ def test_moments_that_were_saved_go_on_as_if_never_taken_out(options: Any) -> No
 def test_an_optimiser_that_has_not_stepped_has_no_state() -> None:
     module = layer()
     assert SteppedOptimizer(dict(module.named_parameters()), Adam(), objective(1, Constant())).state() == {}
+
+
+class Counting(torch.optim.SGD):
+    """Remembers how often it stepped, in its group."""
+
+    def step(self, closure=None):  # type: ignore[no-untyped-def]
+        self.param_groups[0]["count"] = self.param_groups[0].get("count", 0) + 1
+        return super().step(closure)
+
+
+def test_an_optimiser_that_remembers_more_than_tensors_is_refused_before_a_checkpoint_lies() -> None:
+    weight = nn.Parameter(torch.ones(2))
+    stepped = SteppedOptimizer({"weight": weight}, Sgd(), CrossEntropy(steps=5))
+    stepped._optimizer = Counting([weight], lr=0.1)
+    stepped._optimizer.param_groups[0]["count"] = 0
+    stepped._given = dict(stepped._optimizer.param_groups[0])
+    assert stepped.state() == {}
+    weight.grad = torch.ones(2)
+    stepped.step(0)
+    with pytest.raises(EnvironmentProblem, match="count"):
+        stepped.state()

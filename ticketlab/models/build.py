@@ -6,17 +6,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 
 from ticketlab.errors import EnvironmentProblem
 from ticketlab.made import made
 from ticketlab.models.initialise import Scheme, initialise
+from ticketlab.models.prunable import layer_kind
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from ticketlab.datasets.shape import ImageShape
     from ticketlab.randomness import Key
     from ticketlab.spec.model import ModelChoice
+
+
+NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Blueprint:
 def build(options: ModelChoice, shape: ImageShape, key: Key) -> dict[str, nn.Module]:
     """The networks of a model for images of `shape`, with initial values addressed by `key`, in the model's order.
 
-    They start as `options.init` says, else as the model's own paper does. Raises `EnvironmentProblem` if the function
+    They start as `options.init` says (convolutions, linear layers, normalisation), else as the model's own paper does. Raises `EnvironmentProblem` if the function
     named in `options.made_by` is missing or makes other networks than promised.
     """
     with torch.device("meta"):
@@ -42,5 +45,12 @@ def build(options: ModelChoice, shape: ImageShape, key: Key) -> dict[str, nn.Mod
             where=f"model {type(options).__name__}",
             mend="correct `networks` or the function in the package that provides this model",
         )
-    scheme = blueprint.scheme if options.init is None else made(options.init.made_by)(options.init)
-    return initialise(blueprint.networks, scheme, key)
+    return initialise(blueprint.networks, _scheme(options, blueprint.scheme), key)
+
+
+def _scheme(options: ModelChoice, own: Scheme) -> Scheme:
+    """The model's own scheme, or the spec's for the layers that initialisers speak of: those of a kind, normalisation."""
+    if options.init is None:
+        return own
+    asked: Scheme = made(options.init.made_by)(options.init)
+    return lambda layer: asked(layer) if layer_kind(layer) is not None or isinstance(layer, NORMS) else own(layer)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from ticketlab.errors import SpecError
 from ticketlab.models import initialise
 from ticketlab.models.initialise import Draw, Scheme, constant, fans, uniform
 from ticketlab.models.prunable import layer_kind, raw_weight
@@ -43,17 +42,11 @@ def signed_constant(options: SignedConstant) -> Scheme:
 
 
 def _scheme(options: Initialiser, weight: Draw) -> Scheme:
-    """`weight` for convolutions and linear layers, scale 1 and shift 0 for normalisation; other layers are refused."""
+    """`weight` for convolutions and linear layers, scale 1 and shift 0 for normalisation; it is asked for no others."""
 
     def scheme(layer: nn.Module) -> tuple[Draw, Draw]:
-        if isinstance(layer, nn.modules.batchnorm._NormBase | nn.GroupNorm | nn.LayerNorm):
-            return constant(1.0), constant(0.0)
         if layer_kind(layer) is None:
-            raise SpecError(
-                f"`{options.name}` does not say how a {type(layer).__name__} starts",
-                where="model.init",
-                mend="leave `init` out: the model's own paper says how all its layers start",
-            )
+            return constant(1.0), constant(0.0)
         return weight, _bias(options, raw_weight(layer)[1].shape)
 
     return scheme

@@ -4,27 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from ticketlab.plan.extracting import preparing
 from ticketlab.plan.measuring import Measuring
 from ticketlab.plan.starting import starting
-from ticketlab.plan.steps import Control, Draw, Evaluate, Images, Step, Subset, Train
-from ticketlab.spec.drawing import Drawn, RewindTo
+from ticketlab.plan.steps import Control, Curve, Draw, Evaluate, Images, Step, Subset, Train
+from ticketlab.spec.drawing import Drawn, Masked, RewindTo
 from ticketlab.spec.evolving import Evolving
 from ticketlab.spec.spec import Spec
-from ticketlab.spec.structure import Weights
 from ticketlab.spec.ticket import Arm
 from ticketlab.spec.train import Objective
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A training, what it is measured at, and the mask it ran under (None: dense)."""
+    """A training, what it is measured at, on the way (if asked for) and at its end, and its mask (None: dense)."""
 
     train: Train
+    curve: Curve | None
     evaluate: Evaluate
     mask: Step | None
     round: int
+
+    def lasts(self) -> tuple[Step, ...]:
+        """The steps with which all is done: what measuring needs first, so that it can begin with the training."""
+        references = (step for role, step in self.evaluate.inputs.items() if role != "weights")
+        return (*references, *self.measured())
+
+    def measured(self) -> tuple[Step, ...]:
+        """The training and its measurements, in their order."""
+        return (self.train, *(() if self.curve is None else (self.curve,)), self.evaluate)
 
 
 @dataclass(frozen=True)
@@ -39,10 +49,11 @@ class ArmPlan:
         """Every step of the arm after those it needs, each digest once."""
         seen: set[str] = set()
         for trained in (*self.rounds, self.final):
-            for step in trained.evaluate.lineage():
-                if step.digest not in seen:
-                    seen.add(step.digest)
-                    yield step
+            for last in trained.lasts():
+                for step in last.lineage():
+                    if step.digest not in seen:
+                        seen.add(step.digest)
+                        yield step
 
 
 @dataclass(frozen=True)
@@ -102,8 +113,8 @@ class CellPlanner:
     def _mask_of(self, arm: Arm, mask: Step) -> Step:
         if arm in ("random", "shuffled"):
             ticket = self.spec.ticket
-            structure = ticket.structure if isinstance(ticket, Drawn) else Weights()
-            return Control(seed=self.spec.seed, control=arm, structure=structure, inputs={"mask": mask})
+            assert isinstance(ticket, Masked), "without a ticket there are no controls"
+            return Control(seed=self.spec.seed, control=arm, structure=ticket.control_structure, inputs={"mask": mask})
         return mask
 
     def _trunk(self) -> tuple[tuple[Trained, ...], Step]:
@@ -179,9 +190,8 @@ class CellPlanner:
                 keep = rewind.step
             elif initial == "init":
                 begin, inputs["start"] = rewind.step, first
-        every = (evolving.hears if evolving is not None else None) or self.spec.evaluate.every
-        watch = self._measuring().measurement() if every is not None else None
-        if watch is not None:
+        hears = None if evolving is None else evolving.hears
+        if hears is not None:
             inputs.update(self._measuring().references())
         return Train(
             seed=self.spec.seed,
@@ -194,23 +204,26 @@ class CellPlanner:
             keep=keep,
             evolving=evolving,
             still=still,
-            watch=watch,
-            watch_every=every,
+            snapshots=hears or self.spec.evaluate.every,
+            heard=None if hears is None else self._measuring().measurement(),
             label=label,
             inputs=inputs,
         )
 
     def _trained(self, train: Train, mask: Step | None, number: int) -> Trained:
-        evaluate = Evaluate(
-            seed=self.spec.seed,
-            images=self.images,
-            model=self.spec.model,
-            measurement=self._measuring().measurement(),
-            after=train.objective.steps,
-            compute=self.spec.compute,
-            inputs={"weights": train, **self._measuring().references()},
-        )
-        return Trained(train, evaluate, mask, number)
+        every, end = train.snapshots, train.objective.steps
+        asked: dict[str, Any] = {
+            "seed": self.spec.seed,
+            "images": self.images,
+            "model": self.spec.model,
+            "measurement": self._measuring().measurement(),
+            "compute": self.spec.compute,
+            "inputs": {"weights": train, **self._measuring().references()},
+        }
+        # A training that was told its measurements has them in its own rows already.
+        on_the_way = every is not None and every < end and train.heard is None
+        curve = Curve(every=every, end=end, **asked) if every is not None and on_the_way else None
+        return Trained(train, curve, Evaluate(after=end, **asked), mask, number)
 
     def _measuring(self) -> Measuring:
         return Measuring(self.spec, self.images)

@@ -46,7 +46,8 @@ class ArmAddress:
     @property
     def digest(self) -> str:
         """sha256 of what is asked and of every step it takes: equal digests are the same run."""
-        steps = [trained.evaluate.digest for trained in (*self.plan.rounds, self.plan.final)]
+        trainings = (*self.plan.rounds, self.plan.final)
+        steps = [step.digest for trained in trainings for step in trained.measured()[1:]]
         return sha256_bytes(canonical_json({"spec": identity(self.cell.spec), "arm": self.plan.arm, "steps": steps}))
 
 

@@ -68,7 +68,8 @@ class Step:
     def asks(self) -> dict[str, Any]:
         """The values this step depends on, as JSON."""
         asked = {item.name: _plain(getattr(self, item.name)) for item in fields(self) if item.name != "inputs"}
-        return {**asked, "made_by": self._makers()}
+        constants = {choice.name: found for choice in self._choices() if (found := _constants(choice))}
+        return {**asked, "made_by": self._makers(), "constants": constants}
 
     def sources(self) -> tuple[str, ...]:
         """Modules that do the work: the performer's and those of every choice among the asked values."""
@@ -80,6 +81,10 @@ class Step:
         for item in fields(self):
             found.update(_made_by(getattr(self, item.name)))
         return sorted(name for name in found if name)
+
+    def _choices(self) -> Iterator[Choice]:
+        for item in fields(self):
+            yield from _choices_in(getattr(self, item.name))
 
     @cached_property
     def digest(self) -> str:
@@ -144,15 +149,33 @@ def _plain(value: Any) -> Any:
 
 
 def _made_by(value: Any) -> Iterator[str]:
-    if isinstance(value, Choice):
+    yield from (choice.made_by for choice in _choices_in(value))
+    if isinstance(value, Measurement):
         yield value.made_by
+
+
+def _choices_in(value: Any) -> Iterator[Choice]:
+    """Every choice within an asked value, itself included."""
+    if isinstance(value, Choice):
+        yield value
     if isinstance(value, Section):
         for name in type(value).model_fields:
-            yield from _made_by(getattr(value, name))
+            yield from _choices_in(getattr(value, name))
     elif isinstance(value, Measurement):
-        yield value.made_by
-        yield from _made_by(value.metrics)
-        yield from _made_by(value.extractor)
+        yield from _choices_in(value.metrics)
+        yield from _choices_in(value.extractor)
     elif isinstance(value, tuple):
         for part in value:
-            yield from _made_by(part)
+            yield from _choices_in(part)
+
+
+def _constants(choice: Choice) -> dict[str, Any]:
+    """What the class of a choice fixes beside its fields; the code that reads it does not have it in its own source."""
+    found: dict[str, Any] = {}
+    for name in sorted(type(choice).__class_vars__ - {"about", "source", "made_by", "model_config"}):
+        value = getattr(choice, name, None)
+        if isinstance(value, str | int | float):
+            found[name] = value
+        elif isinstance(value, tuple | frozenset) and all(isinstance(part, str | int) for part in value):
+            found[name] = sorted(value) if isinstance(value, frozenset) else list(value)
+    return found

@@ -17,6 +17,7 @@ from ticketlab.spec.train import Objective
 
 __all__ = [
     "Control",
+    "Curve",
     "Draw",
     "Evaluate",
     "Images",
@@ -31,6 +32,11 @@ __all__ = [
 
 PREPARED = "prepared.safetensors"
 """The file in which a step leaves what an objective made once of the real images."""
+
+
+def snapshot_file(number: int) -> str:
+    """The file of a training that holds the network that is measured, as it was after `number` steps."""
+    return f"snapshot-{number:07d}.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +84,9 @@ class Train(Step):
     """A training from given weights, under a given mask or one that it makes itself (`evolving`); `still`: none learn.
 
     Inputs: `subset` (absent: all images), `mask` (absent: dense), `initial` (absent: initial values alone), `start`
-    (absent: from the initial weights), `prepared` and `looks_through` where the objective needs them, and `statistics` and `extractor` where a generative curve is asked for. Writes weights, the moving average, buffers,
-    and the ticket where the mask is its own.
+    (absent: from the initial weights), `prepared` and `looks_through` where the objective needs them. Writes weights, the moving average, buffers,
+    the ticket where the mask is its own, and every `snapshots` steps the network that is measured. A mask that depends
+    on measurements is told `heard`, with the inputs that a measurement needs; what it was told is in the rows.
     """
 
     performed_by: ClassVar[str] = "ticketlab.run.steps.train:perform"
@@ -94,8 +101,8 @@ class Train(Step):
     keep: int | None = None
     evolving: Evolving | None = None
     still: bool = False
-    watch: Measurement | None = None
-    watch_every: int | None = None
+    snapshots: int | None = None
+    heard: Measurement | None = None
     label: str = field(default="train", compare=False)
 
     def asks(self) -> dict[str, Any]:
@@ -197,6 +204,30 @@ class Prepared(Step):
 
     def _makers(self) -> list[str]:
         return sorted({*super()._makers(), self.function})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve(Step):
+    """What the snapshots of a training score, one every `every` steps before `end`. Inputs as those of `Evaluate`.
+
+    Writes `watch-<step>.json` and, for generators, `samples-<step>.png`. What is there already is measured while the
+    training goes on, where one process does both.
+    """
+
+    performed_by: ClassVar[str] = "ticketlab.run.steps.curve:perform"
+    kind: ClassVar[str] = "curve"
+    seed: int
+    images: Images
+    model: ModelChoice
+    measurement: Measurement
+    every: int
+    end: int
+    compute: Compute
+
+    @property
+    def title(self) -> str:
+        """A few words for people."""
+        return f"measure every {self.every} steps"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Protocol, cast
@@ -61,7 +61,8 @@ class Alone:
     def __init__(self, job: Job) -> None:
         from ticketlab.run.execute import Executor
 
-        self._executor = Executor(job.project.home, job.store, guarded(job.listener), job.stopping)
+        listener = guarded(job.listener)
+        self._executor = Executor(job.project.home, job.store, listener, job.stopping, _curves(job.plan))
         pending = [step for _, step in job.plan.steps() if not job.store.has(step)]
         self._total = len(pending)
         self._position = {step.digest: number for number, step in enumerate(pending, 1)}
@@ -87,6 +88,15 @@ class Alone:
         except TicketlabError as error:
             self._failed[step.digest] = error
             raise
+
+
+def _curves(plan: Plan) -> Callable[[Step], Sequence[Step]]:
+    """From a training to the measurements of its snapshots that a plan has."""
+    found: dict[str, list[Step]] = {}
+    for _, step in plan.steps():
+        if step.kind == "curve":
+            found.setdefault(step.inputs["weights"].digest, []).append(step)
+    return lambda training: found.get(training.digest, ())
 
 
 ALONE = "alone"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,8 @@ class Executor:
     store: Store
     listener: Listener
     stopping: Callable[[], bool]
+    followers: Callable[[Step], Sequence[Step]] = lambda step: ()
+    """The measurements that may look at a training's snapshots while it goes on."""
 
     def ensure(self, step: Step, cell: str, position: int = 1, total: int = 1) -> Result:
         """The result of a step whose inputs are finished, performing it if need be.
@@ -82,47 +84,79 @@ class Executor:
         device = arrange(step.taken)
         inputs = {role: self.store.result(needed) for role, needed in step.inputs.items()}
         contents = {role: found.content for role, found in inputs.items()}
-        out = self._begun(step, work, contents)
+        self._begin(step, work, contents)
+        folders = {role: found.folder for role, found in inputs.items()}
+        with self._at_work(step, work, folders, self.stopping) as (place, journal):
+            made(step.performed_by)(step, place)
+            journal.cut()
+        if step.digest_now() != step.digest:
+            raise StepFailed(
+                f"the code of `{step.title}` was edited while it ran, so its result belongs to no code",
+                mend="run the same command again",
+            )
+        return self.store.finish(step, work / "out", _surroundings(device.torch.type), contents)
+
+    def _begin(self, step: Step, work: Path, contents: Mapping[str, str]) -> None:
+        """Throw away, with a notice, work that was begun on other contents of the inputs than these.
+
+        A training that a curve looks ahead at is not among them: a curve ties each measurement to its snapshot itself.
+        """
+        settled = {role: content for role, content in contents.items() if (step.kind, role) != ("curve", "weights")}
+        note = work / BEGUN_ON
+        begun_on: object = None
+        if note.exists():
+            with suppress(ValueError):
+                begun_on = read_sealed(note)
+        if begun_on != settled:
+            if note.exists():
+                self.listener(Notice(f"an input of `{step.title}` came out otherwise; what was begun starts over"))
+            shutil.rmtree(work)
+            work.mkdir()
+            write_sealed(note, settled)
+
+    @contextmanager
+    def _at_work(
+        self, step: Step, work: Path, inputs: Mapping[str, Path], stopping: Callable[[], bool]
+    ) -> Iterator[tuple[Workplace, Journal]]:
+        """A step's place, and the journal of its rows; what goes wrong in it is the step's failure."""
+        out = work / "out"
+        out.mkdir(exist_ok=True)
         journal = Journal(self.store.journal(step))
 
         def log(number: int, metrics: Mapping[str, float]) -> None:
             journal(number, metrics)
             self.listener(Progress(number, metrics))
 
-        folders = {role: found.folder for role, found in inputs.items()}
-        place = Workplace(self.home, folders, work, out, log, self.stopping, journal.resume, journal.sync)
+        def snapshot(_: int) -> None:
+            for follower in self.followers(step):
+                self._look_ahead(follower, out)
+
         try:
-            made(step.performed_by)(step, place)
-            journal.cut()
+            yield (
+                Workplace(self.home, inputs, work, out, log, stopping, journal.resume, journal.sync, snapshot),
+                journal,
+            )
         except TicketlabError:
             raise
         except Exception as failure:
             raise self._failed(step, failure) from failure
         finally:
             journal.close()
-        if step.digest_now() != step.digest:
-            raise StepFailed(
-                f"the code of `{step.title}` was edited while it ran, so its result belongs to no code",
-                mend="run the same command again",
-            )
-        return self.store.finish(step, out, _surroundings(device.torch.type), contents)
 
-    def _begun(self, step: Step, work: Path, contents: Mapping[str, str]) -> Path:
-        """The folder for outputs; work that was begun on other contents of the inputs is thrown away, with a notice."""
-        note = work / BEGUN_ON
-        begun_on: object = None
-        if note.exists():
-            with contextlib.suppress(ValueError):
-                begun_on = read_sealed(note)
-        if begun_on != contents:
-            if note.exists():
-                self.listener(Notice(f"an input of `{step.title}` came out otherwise; what was begun starts over"))
-            shutil.rmtree(work)
-            work.mkdir()
-            write_sealed(note, contents)
-        out = work / "out"
-        out.mkdir(exist_ok=True)
-        return out
+    def _look_ahead(self, step: Step, training: Path) -> None:
+        """Measure what a training has left so far, for people who watch; what goes wrong shows when its turn comes."""
+        try:
+            with self.store.working(step, _give_up) as work:
+                if not self.store.has(step):
+                    others = {
+                        role: self.store.result(needed) for role, needed in step.inputs.items() if role != "weights"
+                    }
+                    inputs = {"weights": training, **{role: result.folder for role, result in others.items()}}
+                    self._begin(step, work, {role: result.content for role, result in others.items()})
+                    with self._at_work(step, work, inputs, lambda: False) as (place, _):
+                        made(step.performed_by)(step, place)
+        except (TicketlabError, OSError):
+            return
 
     def _failed(self, step: Step, failure: Exception) -> StepFailed:
         """The failure as one line for the user, with the whole story in a file."""
@@ -136,6 +170,10 @@ class Executor:
         if remedy(failure):
             mend = f"{remedy(failure)}; the same command goes on from here"
         return StepFailed(f"`{step.title}` failed: {lines[0]}", where=type(failure).__name__, mend=mend)
+
+
+def _give_up(first: bool) -> None:
+    raise Interrupted("another process measures it")
 
 
 def _surroundings(device: str) -> dict[str, Any]:

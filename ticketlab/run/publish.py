@@ -36,9 +36,10 @@ def arm_result(address: ArmAddress, store: Store) -> ArmResult:
         layers = {layer: float(share) for layer, share in mask.layer_densities().items()}
     if "samples.png" in evaluated.files:
         found["samples.png"] = (evaluated, "samples.png")
-    for name in trained.files:
-        if name.startswith("samples-"):
-            found[f"samples/{name.removeprefix('samples-')}"] = (trained, name)
+    for result in map(store.result, final.measured()):
+        for name in result.files:
+            if name.startswith("samples-"):
+                found[f"samples/{name.removeprefix('samples-')}"] = (result, name)
     files = {name: result.path(own) for name, (result, own) in found.items()}
     return ArmResult(
         name=address.name,
@@ -113,8 +114,7 @@ def _keep_only(folder: Path, wanted: set[Path]) -> None:
 
 def _curve(address: ArmAddress, store: Store) -> list[dict[str, float]]:
     """The rows of an arm's training, and what was measured at its end."""
-    final = address.plan.final
-    return [row for step in (final.train, final.evaluate) for row in rows(store.journal(step))]
+    return [row for step in address.plan.final.measured() for row in rows(store.journal(step))]
 
 
 def publish_statistics(plan: Plan, folder: Path, store: Store) -> set[Path]:

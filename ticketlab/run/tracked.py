@@ -12,7 +12,7 @@ from ticketlab.errors import CorruptFile
 from ticketlab.files import sha256_bytes
 from ticketlab.plan.cell import Trained
 from ticketlab.plan.experiment import ArmAddress, Plan
-from ticketlab.plan.steps import Draw, Step
+from ticketlab.plan.steps import Draw
 from ticketlab.run.project import Project
 from ticketlab.run.published import run_id
 from ticketlab.run.store import Store
@@ -132,8 +132,7 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _curves(trained: Trained, project: Project, store: Store) -> tuple[Journal, ...]:
-    steps: tuple[Step, ...] = (trained.train, trained.evaluate)
-    return tuple(Journal(_inside(store.journal(step), project)) for step in steps)
+    return tuple(Journal(_inside(store.journal(step), project)) for step in trained.measured())
 
 
 def _inside(path: Path, project: Project) -> str:

@@ -13,6 +13,7 @@ class Workplace:
 
     A performer that goes on from where an earlier attempt was killed calls `going_on` with the step up to which rows
     are settled, and `settle` before it writes down how far it has come: rows are durable before anything counts on them.
+    A training says `snapshot` when it has left one.
     """
 
     home: Callable[[str], Path]
@@ -23,6 +24,7 @@ class Workplace:
     stopping: Callable[[], bool]
     going_on: Callable[[int], None] = lambda step: None
     settle: Callable[[], None] = lambda: None
+    snapshot: Callable[[int], None] = lambda step: None
 
     def input(self, role: str, name: str) -> Path | None:
         """A file of an input step, or None where the plan gave the step no such input."""

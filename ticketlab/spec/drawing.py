@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.scope import Global, Scope
 from ticketlab.spec.section import SMOKE_STEPS, Choice, Section, Share
-from ticketlab.spec.structure import Structure, Weights
+from ticketlab.spec.structure import Structure, StructureChoice, Weights
 
 if TYPE_CHECKING:
     from ticketlab.spec.positions import Path
@@ -105,6 +105,11 @@ class Masked(Choice):
         """The objectives that train networks under the mask."""
         return (spec.train,)
 
+    @property
+    def control_structure(self) -> StructureChoice:
+        """The structure that a control's mask keeps."""
+        return Weights()
+
     def settled(self, spec: Spec, at: Path) -> Self:
         """The networks and layers of the model, where none are named."""
         networks = self.networks or spec.model.networks[:1]
@@ -133,6 +138,13 @@ class Drawn(Masked):
     """
 
     scores_need: ClassVar[frozenset[str]] = frozenset()
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        """Refuses a method that looks at images and has no probe set to find them in: it is a `Probed`."""
+        super().__pydantic_init_subclass__(**options)
+        if cls.scores_need & {"inputs", "losses"} and "probe" not in cls.model_fields:
+            raise TypeError(f"{cls.__name__} looks at inputs or losses, so it is a Probed, not a plain Drawn")
 
     schedule: Schedule = Field(description="How many rounds, and how much each prunes.")
     scope: Scope = Field(
@@ -179,6 +191,11 @@ class Drawn(Masked):
             "round_steps": steps,
         }
         return placed.model_copy(update=update)
+
+    @property
+    def control_structure(self) -> StructureChoice:
+        """The ticket's own."""
+        return self.structure
 
     def _kinds_named(self, at: Path) -> tuple[LayerKind, ...]:
         by_kind = self.schedule.by_kind

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class Evolving(Masked):
     """A ticket whose mask is made by a training and changes within it: by `train` itself, or by a `search` before it.
 
-    `made_by` names a function (options, networks, prunable weights, key) -> Wearing (ticketlab/tickets/worn.py).
+    `made_by` names a function (options, networks, prunable weights, steps of the training, key) -> Wearing
+    (ticketlab/tickets/worn.py).
     `weights_learn` says whether that training also moves the weights; where it does not, the controls' stay as they
     were initialised, too. `averaged` says whether a moving average of a network wears the mask as well.
     """

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def wearing(
-    options: EdgePopup, networks: Mapping[str, nn.Module], weights: Mapping[str, PrunableWeight], key: Key
+    options: EdgePopup, networks: Mapping[str, nn.Module], weights: Mapping[str, PrunableWeight], steps: int, key: Key
 ) -> Wearing:
     """A mask search over the live `weights` of `networks`; initial scores are addressed by `key` and layer."""
     apart = of_each_network(weights)

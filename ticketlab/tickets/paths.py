@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.overrides import TorchFunctionMode
 
 from ticketlab.errors import TicketlabError
+from ticketlab.models.prunable import layer_kind
 from ticketlab.models.spectral import SpectralLayer
 
 Gain = Callable[[str, Tensor], Tensor]
@@ -67,13 +68,18 @@ def path_state(network: nn.Module, gain: Gain) -> dict[str, Tensor]:
 
     The factors on a path are the weights of its conv and linear layers, w / sigma where they are spectrally normalised
     (sigma counts as a constant), and the scales s = gamma / sqrt(variance + eps) of its batch normalisation. What is
-    added on the way is zero: biases, batch-norm shifts and running means. For `torch.func.functional_call`. `gain` is
+    added on the way is zero: biases, batch-norm shifts and running means. TicketlabError for layers with parameters that
+    are neither. For `torch.func.functional_call`. `gain` is
     asked once for each factor, and may work in place on a network that is not needed any more.
     """
     state: dict[str, Tensor] = {}
     for path, module in network.named_modules():
         if isinstance(module, _BatchNorm):
             state |= _scaling(module, f"{path}." if path else "", gain)
+        elif layer_kind(module) is None and any(True for _ in module.parameters(recurse=False)):
+            raise TicketlabError(
+                f"{path or 'the network'}: what a {type(module).__name__} puts on a path is not known to this method"
+            )
     for name, value in plain_state(network).items():
         if name not in state:
             state[name] = _without_shift(name, value, gain)

@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 
 
 def wearing(
-    options: Regenerative, networks: Mapping[str, nn.Module], weights: Mapping[str, PrunableWeight], key: Key
+    options: Regenerative,
+    networks: Mapping[str, nn.Module],
+    weights: Mapping[str, PrunableWeight],
+    steps: int,
+    key: Key,
 ) -> Regenerating:
     """Thresholds on the layers of all `weights`, starting at 0, in `networks`; nothing is drawn, so `key` is unused."""
     return Regenerating(options, networks, of_each_network(weights))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor, nn
 
+from ticketlab.errors import EnvironmentProblem
 from ticketlab.made import made
 from ticketlab.training.rates import Moment
 
@@ -47,6 +48,7 @@ class SteppedOptimizer:
             for part in self._shares
         ]
         self._optimizer = cast("torch.optim.Optimizer", made(options.made_by)(options, groups, self._fused))
+        self._given = dict(self._optimizer.param_groups[0])
         self._rate = options.lr
         self._objective = objective
 
@@ -62,8 +64,21 @@ class SteppedOptimizer:
         self._optimizer.step()
 
     def state(self) -> dict[str, Tensor]:
-        """Moments by "<moment>.<parameter>"; empty before the first step."""
+        """Moments by "<moment>.<parameter>"; empty before the first step.
+
+        Raises `EnvironmentProblem` for an optimiser that remembers what is no tensor of a parameter: a training could
+        not go on from its checkpoints.
+        """
         states = self._optimizer.state
+        odd = {moment for one in states.values() for moment, value in one.items() if not _is_saved(value)}
+        fixed = self._given.keys() - {"params", "lr"}
+        odd |= {name for group in self._optimizer.param_groups for name in fixed if group[name] != self._given[name]}
+        if odd:
+            raise EnvironmentProblem(
+                f"the optimiser remembers what cannot be saved: {', '.join(sorted(odd))}",
+                where="train.optimizer",
+                mend="an optimiser whose whole state is tensors of its parameters",
+            )
         return {
             f"{moment}.{name}": value
             for name, parameter in self.parameters.items()
@@ -90,3 +105,7 @@ def rate_factor(objective: Objective, step: int) -> float:
         return (step + 1) / objective.warmup
     schedule = objective.rate_schedule
     return cast("float", made(schedule.made_by)(schedule, Moment(step, objective.steps, objective.warmup)))
+
+
+def _is_saved(value: object) -> bool:
+    return value is None or isinstance(value, Tensor)

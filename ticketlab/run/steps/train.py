@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, cast
 
 from torch import Tensor, nn
 
 from ticketlab.datasets.batches import Batches
-from ticketlab.files import write_atomically, write_json
+from ticketlab.files import write_atomically
 from ticketlab.made import made
+from ticketlab.models.changed_weight import settle
 from ticketlab.models.prunable import prunable
+from ticketlab.plan.steps import snapshot_file
 from ticketlab.randomness import Key
 from ticketlab.run.device import Device, arrange
 from ticketlab.run.steps.measure import Measurer, measurer
@@ -26,7 +29,7 @@ from ticketlab.training.loop import Course, follow
 from ticketlab.training.setup import Training, named, tensors_of
 
 if TYPE_CHECKING:
-    from ticketlab.plan.steps import Step, Train
+    from ticketlab.plan.steps import Measurement, Step, Train
     from ticketlab.run.workplace import Workplace
     from ticketlab.spec.evolving import Evolving
 
@@ -63,7 +66,7 @@ def perform(asked: Step, place: Workplace) -> None:
         arithmetic=device.arithmetic,
         keep=step.keep,
         kept=place.out / "rewind.safetensors",
-        watch_every=step.watch_every,
+        watch_every=step.snapshots,
         watch=_watch(step, place, device, training),
         going_on=place.going_on,
         settle=place.settle,
@@ -81,7 +84,7 @@ def perform(asked: Step, place: Workplace) -> None:
 def _wearing(step: Train, place: Workplace, networks: Mapping[str, nn.Module]) -> Wearing:
     """How the networks wear the ticket: one that this training makes, the one given, or none."""
     if step.evolving is not None:
-        return _evolving(step.evolving, networks, step.seed)
+        return _evolving(step.evolving, networks, step)
     path = place.input("mask", "ticket.safetensors")
     if path is None:
         return Wearing(networks)
@@ -96,11 +99,11 @@ def _wearing(step: Train, place: Workplace, networks: Mapping[str, nn.Module]) -
     return Wearing(networks, worn)
 
 
-def _evolving(options: Evolving, networks: Mapping[str, nn.Module], seed: int) -> Wearing:
+def _evolving(options: Evolving, networks: Mapping[str, nn.Module], step: Train) -> Wearing:
     assert options.networks is not None, "the spec was not resolved"
     assert options.layers is not None, "the spec was not resolved"
-    weights = prunable(networks, options.networks, options.layers)
-    return cast("Wearing", made(options.made_by)(options, networks, weights, Key(seed).of("ticket")))
+    weights, key = prunable(networks, options.networks, options.layers), Key(step.seed).of("ticket")
+    return cast("Wearing", made(options.made_by)(options, networks, weights, step.objective.steps, key))
 
 
 def _running_statistics(networks: Mapping[str, nn.Module]) -> dict[str, Tensor]:
@@ -113,15 +116,30 @@ def _running_statistics(networks: Mapping[str, nn.Module]) -> dict[str, Tensor]:
 def _watch(
     step: Train, place: Workplace, device: Device, training: Training
 ) -> Callable[[int], Mapping[str, float]] | None:
-    if step.watch is None:
-        return None
-    measure: Measurer = measurer(step.watch, step.images, step.seed, place, device)
+    """What is done every `snapshots` steps: measuring, for a ticket that hears of it, or leaving a snapshot to measure."""
+    if step.heard is not None:
+        return _measuring(step, step.heard, place, device, training)
 
-    def watch(number: int) -> Mapping[str, float]:
+    def snapshot(number: int) -> Mapping[str, float]:
+        network = copy.deepcopy(training.evaluated())
+        settle(network)
+        path = place.out / snapshot_file(number)
+        checkpoint.write(path, tensors_of({step.model.networks[0]: network}), {"step": number})
+        place.snapshot(number)
+        return {}
+
+    return None if step.snapshots is None else snapshot
+
+
+def _measuring(
+    step: Train, measurement: Measurement, place: Workplace, device: Device, training: Training
+) -> Callable[[int], Mapping[str, float]]:
+    measure: Measurer = measurer(measurement, step.images, step.seed, place, device)
+
+    def measured(number: int) -> Mapping[str, float]:
         found = measure(training.evaluated())
         if found.grid is not None:
             write_atomically(place.out / f"samples-{number:07d}.png", found.grid)
-        write_json(place.out / f"watch-{number:07d}.json", found.metrics)
         return found.metrics
 
-    return watch
+    return measured
