@@ -58,7 +58,7 @@ def test_a_pack_that_is_replaced_after_planning_is_not_worked_on(specks: Path, d
     described = json.loads((specks / "data" / "specks" / "dataset.json").read_bytes())
     members = {name: described[name] for name in ("sha256", "mean", "std")}
     assert sha256_bytes(canonical_json(members)) == now
-    assert [split.name for split in stated.splits] == ["specks/train.safetensors", "specks/test.safetensors"]
+    assert [split.name for split in stated.splits] == ["specks/test.safetensors", "specks/train.safetensors"]
     for split in stated.splits:
         assert sha256_file(specks / (split.path or "")) == split.sha256
 

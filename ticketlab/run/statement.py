@@ -71,7 +71,7 @@ def run_facts(
 def _splits(address: ArmAddress) -> Iterator[Artifact]:
     """The files of the dataset that the plan was made for; every step that read one compared it with these digests."""
     dataset = address.cell.spec.data.dataset
-    for split, digest in address.cell.splits.items():
+    for split, digest in sorted(address.cell.splits.items()):
         name = f"{dataset}/{split}.safetensors"
         yield Artifact(name, digest, path=f"data/{name}")
 
