@@ -46,12 +46,17 @@ def run_facts() -> RunFacts:
         code=Code(digest("sources"), "a" * 40, "b" * 40, Blob(digest("patch"), 5, kept=True)),
         packages={"numpy": "2.1.0", "torch": "2.14.1"},
         data=(Artifact("fashion-mnist", digest("data"), md5="0" * 32 + ".dir", path="data/fashion-mnist"),),
+        splits=(
+            Artifact("fashion-mnist/train.safetensors", digest("split"), path="data/fashion-mnist/train.safetensors"),
+        ),
         statistics=(Artifact("train", digest("statistics")),),
         extractors=(Artifact("lab_classifier", digest("extractor")),),
         starts=(Artifact("w.pth", digest("start"), origin="https://example.org/w.pth"),),
         steps=(
             StepFact("statistics", digest("measured"), {"statistics.npz": digest("statistics")}, there),
-            StepFact("train", digest("asked"), {"checkpoint": digest("checkpoint")}, here),
+            StepFact(
+                "train", digest("asked"), {"checkpoint": digest("checkpoint")}, here, {"statistics": digest("read")}
+            ),
         ),
         metrics={"accuracy": 0.875, "loss": float("inf")},
         main_metric="accuracy",

@@ -106,8 +106,9 @@ def test_a_run_becomes_a_workflow_run_crate(project: Path, run_facts: RunFacts, 
         "#metric-accuracy",
         "#metric-loss",
     ]
-    data, statistics, extractor, spec, patch = (graph[name] for name in references(action["object"]))
+    data, split, statistics, extractor, spec, patch = (graph[name] for name in references(action["object"]))
     assert (data["sha256"], data["@type"]) == (run_facts.data[0].sha256, "CreativeWork")
+    assert (split["sha256"], split["@type"]) == (run_facts.splits[0].sha256, "CreativeWork")
     assert (statistics["name"], extractor["name"]) == ("train", "lab_classifier")
     assert (spec["@id"], patch["@id"]) == ("inputs/specs/quickstart.yaml", "code.patch")
     assert graph["#metric-accuracy"]["value"] == 0.875

@@ -88,6 +88,18 @@ def test_a_step_on_surroundings_that_are_not_listed_is_refused(run_facts: RunFac
         facts(statement)
 
 
+def test_statements_from_before_steps_said_what_they_read_are_still_read(run_facts: RunFacts) -> None:
+    statement = provenance(run_facts)
+    for one in statement["predicate"]["runDetails"]["byproducts"]:
+        one["annotations"].pop("inputs", None)
+    build = statement["predicate"]["buildDefinition"]
+    build["resolvedDependencies"] = [
+        one for one in build["resolvedDependencies"] if one["annotations"]["kind"] != "split"
+    ]
+    steps = tuple(replace(step, inputs={}) for step in run_facts.steps)
+    assert facts(statement) == replace(run_facts, steps=steps, splits=())
+
+
 def test_facts_come_back_from_the_ledger_as_they_went_in(run_facts: RunFacts, tmp_path: Path) -> None:
     chain = Chain(tmp_path / "ledger.jsonl")
     chain.append(provenance(run_facts))

@@ -34,6 +34,10 @@ def perform(step, place):
         raise RuntimeError("killed between the steps")
     (place.out / "number.txt").write_text(f"{step.number}\\n")
     (place.out / "words.txt").write_text("words " * 100)
+    # The last bits, which nothing that is asked decides: they come from the machine, here a file, and from the inputs.
+    machine = Path(step.diary).with_name("machine")
+    read = [(folder / "bits.txt").read_text() for folder in place.inputs.values()]
+    (place.out / "bits.txt").write_text("".join(read) + (machine.read_text() if machine.exists() else "0"))
 '''
 
 _NUMBERS = itertools.count()

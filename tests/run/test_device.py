@@ -11,6 +11,7 @@ from torch import nn
 
 from ticketlab.cores import available_cores
 from ticketlab.errors import EnvironmentProblem
+from ticketlab.ledger.capture import machine
 from ticketlab.run.device import arrange
 from ticketlab.spec.compute import Compute
 
@@ -36,6 +37,15 @@ def test_threads_and_determinism_are_set() -> None:
 
 def test_cores_are_those_this_process_may_use() -> None:
     assert 1 <= available_cores() <= (os.cpu_count() or 1)
+
+
+def test_arithmetic_names_device_processor_threads_and_release() -> None:
+    one, two = (arrange(Compute(device="cpu", threads=threads)).arithmetic for threads in (1, 2))
+    assert one == f"cpu, {machine()['cpu']}, {machine()['cpu_capability']}, 1 threads, torch {torch.__version__}"
+    assert two == one.replace("1 threads", "2 threads")
+    if torch.cuda.is_available():
+        on_gpu = arrange(Compute(device="cuda", threads=1)).arithmetic
+        assert on_gpu.startswith(f"cuda, {torch.cuda.get_device_name()}, ")
 
 
 def test_memory_format_is_the_one_asked_for() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -10,6 +12,7 @@ import pytest
 import torch
 from pydantic import Field
 
+from ticketlab.datasets.manifest import read_manifest
 from ticketlab.datasets.synthetic import PREFIX, stand_in
 from ticketlab.errors import DataError
 from ticketlab.plan.steps import Draw, Images, Subset
@@ -25,7 +28,15 @@ from ticketlab.spec.train import CrossEntropy, Hinge
 from ticketlab.tickets.file import read
 
 NOISE = PREFIX + "fashion-mnist"
-DIGEST = "0" * 64
+
+
+@cache
+def digest() -> str:
+    """What the pack of noise is known by in a plan; its noise is the same everywhere."""
+    with tempfile.TemporaryDirectory() as folder:
+        stand_in(KNOWN["fashion-mnist"], Path(folder))
+        return read_manifest(Path(folder), NOISE).content
+
 
 SNIP = '''"""Connection sensitivity: |w dL/dw| on one batch."""
 
@@ -63,7 +74,7 @@ def snip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Snip:
 
 
 def classifier(snip: Snip) -> Draw:
-    images = Images(NOISE, DIGEST, 1, 10, 28, "resize", "standard")
+    images = Images(NOISE, digest(), 1, 10, 28, "resize", "standard")
     ticket = snip.model_copy(update={"networks": ("classifier",), "layers": ("conv", "linear")})
     objective = CrossEntropy(steps=1, batch=8)
     model = Mlp(hidden=(6,))
@@ -80,7 +91,7 @@ def classifier(snip: Snip) -> Draw:
 
 
 def gan(snip: Snip) -> Draw:
-    images = Images(NOISE, DIGEST, 1, 10, 32, "pad", "symmetric")
+    images = Images(NOISE, digest(), 1, 10, 32, "pad", "symmetric")
     ticket = snip.model_copy(update={"networks": ("generator", "critic"), "layers": ("conv",)})
     objective = Hinge(steps=1, batch=4, generator_batch=4, critic_optimizer=Adam())
     model = Sngan(width=4, critic_width=4, latent=8)
@@ -138,7 +149,7 @@ def test_a_class_of_which_too_few_images_are_kept_is_said(snip: Snip, tmp_path: 
     step = classifier(snip.model_copy(update={"probe": Probe(per_class=4, batch=4)}))
 
     def limited(count: int) -> Draw:
-        subset = Subset(dataset=NOISE, dataset_digest=DIGEST, count=count, rule="first", seed=3)
+        subset = Subset(dataset=NOISE, dataset_digest=digest(), count=count, rule="first", seed=3)
         fields = {name: value for name, value in vars(step).items() if name != "digest"}
         return Draw(**{**fields, "inputs": {"subset": subset}})
 

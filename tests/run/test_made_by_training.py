@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ticketlab.datasets.manifest import read_manifest
 from ticketlab.datasets.synthetic import PREFIX, stand_in
 from ticketlab.errors import Interrupted
 from ticketlab.files import sha256_file
@@ -48,7 +49,8 @@ def spec(page: dict[str, Any], ticket: dict[str, Any], **sections: Any) -> Spec:
 def arm(asked: Spec, folder: Path, name: str = "ticket") -> ArmPlan:
     stand_in(KNOWN["fashion-mnist"], folder)
     data = asked.data
-    images = Images(PREFIX + "fashion-mnist", "0" * 64, 1, 10, data.size, data.fit, data.scaling)  # type: ignore[arg-type]
+    digest = read_manifest(folder, PREFIX + "fashion-mnist").content
+    images = Images(PREFIX + "fashion-mnist", digest, 1, 10, data.size, data.fit, data.scaling)  # type: ignore[arg-type]
     planner = CellPlanner(Spec.model_validate({**asked.asks(), "arms": [name]}), images, 64, 64)
     return planner.arms()[0]
 

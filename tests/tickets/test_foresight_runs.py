@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from ticketlab.datasets.manifest import read_manifest
 from ticketlab.datasets.synthetic import PREFIX, stand_in
 from ticketlab.plan.steps import Draw, Images
 from ticketlab.run.execute import Executor
@@ -60,7 +61,8 @@ def drawn(spec: Spec, folder: Path) -> Any:
     data, ticket = spec.data, spec.ticket
     dataset = PREFIX + "fashion-mnist"
     stand_in(KNOWN["fashion-mnist"], folder)
-    images = Images(dataset, "0" * 64, 1, 10, data.size, data.fit, data.scaling)  # type: ignore[arg-type]
+    digest = read_manifest(folder, dataset).content
+    images = Images(dataset, digest, 1, 10, data.size, data.fit, data.scaling)  # type: ignore[arg-type]
     step = Draw(
         seed=3,
         images=images,

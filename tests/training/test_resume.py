@@ -32,7 +32,7 @@ def test_stopping_and_going_on_in_fresh_objects_is_exact(
     made = bench(objective, optimizer)
     made.stopped(tmp_path, until)
     _, about = checkpoint.read(tmp_path / "checkpoint.safetensors")
-    assert about == {"step": until, "device": "cpu"}
+    assert about == {"step": until, "arithmetic": "cpu"}
     resumed = made.training()
     made.follow(resumed, tmp_path)
     assert digests(resumed) == undisturbed(made)
@@ -144,11 +144,11 @@ def test_the_global_generator_does_not_reach_a_training(
     assert digests(other) == expected
 
 
-def test_a_checkpoint_of_another_kind_of_device_is_not_mixed_in(
+def test_a_checkpoint_of_another_arithmetic_is_not_mixed_in(
     bench: Callable[..., Any], undisturbed: Digests, tmp_path: Path
 ) -> None:
     made = bench()
-    made.stopped(tmp_path, until=2, device="cuda")
+    made.stopped(tmp_path, until=2, arithmetic="cuda, another GPU")
     training = made.training()
     made.rows.clear()
     made.follow(training, tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -125,7 +126,13 @@ def _plain_lines() -> Listener:
 
 
 def _say(line: str) -> None:
-    print(line.rstrip(), file=sys.stdout, flush=True)
+    try:
+        print(line.rstrip(), file=sys.stdout, flush=True)
+    except BrokenPipeError:
+        # Whoever read has gone (`| head`): the run goes on, and what is said from here on is said to nobody.
+        nobody = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nobody, sys.stdout.fileno())
+        os.close(nobody)
 
 
 def show_outcome(name: str, outcome: Outcome, console: Console) -> None:

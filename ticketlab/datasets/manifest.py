@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ticketlab.datasets.shape import ImageShape
 from ticketlab.errors import DataError
+from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.spec.catalog import KNOWN, NAME, DatasetFacts
 from ticketlab.spec.labelling import LabelKind
 
@@ -42,6 +43,12 @@ class Manifest(BaseModel):
     def digest(self, split: SplitName) -> str:
         """The sha256 of the file that holds `split`."""
         return self.sha256[split]
+
+    @property
+    def content(self) -> str:
+        """sha256 over all of a dataset that reaches a network: the splits, and the moments by which pixels are scaled."""
+        moments = {"mean": list(self.mean), "std": list(self.std)}
+        return sha256_bytes(canonical_json({"sha256": self.sha256, **moments}))
 
     @property
     def shape(self) -> ImageShape:

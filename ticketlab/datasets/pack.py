@@ -85,13 +85,15 @@ def write_pack(
     return manifest
 
 
-def read_split(project: Path, name: str, split: SplitName, *, check: bool = True) -> Split:
-    """One split of a pack, on the CPU.
+def read_split(
+    project: Path, name: str, split: SplitName, *, check: bool = True, manifest: Manifest | None = None
+) -> Split:
+    """One split of a pack, on the CPU; `manifest` is what it has to be, by default what the pack says of itself.
 
     With `check` the sha256 of the bytes that are read is compared with the manifest's, and the manifest's pixel
     moments with those of the training images. DataError if the file is missing, truncated, altered or misdescribed.
     """
-    manifest = read_manifest(project, name)
+    manifest = manifest or read_manifest(project, name)
     path = pack_folder(project, name) / f"{split}.safetensors"
     if not path.is_file():
         raise missing(project, name)

@@ -75,7 +75,7 @@ def machine(device: str = "cpu") -> Facts:
         "os": platform.system(),
         "kernel": platform.release(),
         "architecture": platform.machine(),
-        "cpu": _cpu_model(),
+        "cpu": cpu_model(),
         "cores": available_cores(),
         "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
@@ -116,7 +116,8 @@ def _keep(project: Path, content: bytes) -> str:
     return digest
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
+    """What the processor calls itself."""
     listing = Path("/proc/cpuinfo")
     if listing.exists():
         for line in listing.read_text(errors="replace").splitlines():

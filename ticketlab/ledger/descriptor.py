@@ -86,7 +86,8 @@ def of_steps(steps: Sequence[StepFact]) -> tuple[list[dict[str, Any]], list[Desc
         around = of_surroundings(step.surroundings)
         if around not in distinct:
             distinct.append(around)
-        one = of_values(step.name, step.outputs, identity=step.identity, surroundings=distinct.index(around))
+        noted = {"identity": step.identity, "surroundings": distinct.index(around), "inputs": dict(step.inputs)}
+        one = of_values(step.name, step.outputs, **noted)
         described.append(one | {"annotations": one["annotations"] | {"kind": "step"}})
     return distinct, described
 
@@ -97,7 +98,9 @@ def step(found: Mapping[str, Any], distinct: Sequence[Mapping[str, Any]]) -> Ste
     position = noted["surroundings"]
     if type(position) is not int or not 0 <= position < len(distinct):
         raise ValueError(f"surroundings {position!r} of {len(distinct)}")
-    return StepFact(found["name"], noted["identity"], dict(noted["values"]), surroundings(distinct[position]))
+    around = surroundings(distinct[position])
+    # Ledgers from before steps said what they read go on being read.
+    return StepFact(found["name"], noted["identity"], dict(noted["values"]), around, dict(noted.get("inputs", {})))
 
 
 def spelt(value: float) -> float | str:

@@ -84,7 +84,13 @@ def _parted(machine: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]
 
 def _fields(run: RunFacts) -> dict[Kind, dict[str, Any]]:
     machine, software = _parted(run.machine)
-    used = {"data": run.data, "statistics": run.statistics, "extractor": run.extractors, "start": run.starts}
+    used = {
+        "data": run.data,
+        "split": run.splits,
+        "statistics": run.statistics,
+        "extractor": run.extractors,
+        "start": run.starts,
+    }
     steps = {step.name: dict(step.outputs) for step in run.steps}
     return {
         "spec": dict(_flat({**run.spec, "cell": run.cell, "arm": run.arm})),

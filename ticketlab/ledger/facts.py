@@ -91,20 +91,23 @@ class Surroundings:
 class StepFact:
     """One step of a run: the digest that identifies what was asked of it, the sha256 of each file it made, and on what.
 
-    Steps of one run may have been done on several machines: those in the store are not done again.
+    Steps of one run may have been done on several machines: those in the store are not done again. `inputs` has, by role,
+    the sha256 of the canonical JSON of the outputs of the step that was read.
     """
 
     name: str
     identity: str
     outputs: Mapping[str, str]
     surroundings: Surroundings
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class RunFacts:
     """Everything one ledger statement says of one finished run. All mappings hold plain JSON values.
 
-    `device`, `determinism`, `machine` and `packages` are those of the training that the run is about.
+    `device`, `determinism`, `machine` and `packages` are those of the training that the run is about. `data` names a
+    dataset by all of it that reaches a network, `splits` its files by their bytes.
     `density` is the share of prunable weights kept, in (0, 1], None for the dense network; times know their zone.
     """
 
@@ -123,6 +126,7 @@ class RunFacts:
     finished: datetime
     spec_file: Artifact | None = None
     data: tuple[Artifact, ...] = ()
+    splits: tuple[Artifact, ...] = ()
     statistics: tuple[Artifact, ...] = ()
     extractors: tuple[Artifact, ...] = ()
     starts: tuple[Artifact, ...] = ()

@@ -75,6 +75,7 @@ def facts(statement: Mapping[str, Any]) -> RunFacts:
             machine=internal["machine"],
             code=descriptor.code(dependencies),
             data=_of_kind(dependencies, "data"),
+            splits=_of_kind(dependencies, "split"),
             statistics=_of_kind(dependencies, "statistics"),
             extractors=_of_kind(dependencies, "extractor"),
             starts=_of_kind(dependencies, "start"),
@@ -148,6 +149,7 @@ def _statement(about: tuple[Artifact, ...], kind: str, predicate: Mapping[str, A
 def _dependencies(facts: RunFacts) -> list[descriptor.Descriptor]:
     named = (
         ("data", facts.data),
+        ("split", facts.splits),
         ("statistics", facts.statistics),
         ("extractor", facts.extractors),
         ("start", facts.starts),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ticketlab.cores import available_cores
-from ticketlab.datasets.manifest import Manifest, read_manifest
+from ticketlab.datasets.manifest import SplitName, read_manifest
 from ticketlab.datasets.subset import count_of
 from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.plan.arm import ArmPlan
@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CellPlan:
-    """One cell: its resolved spec, the values its matrix gave it, and a plan per arm."""
+    """One cell: its resolved spec, the values its matrix gave it, a plan per arm, and the sha256 of its dataset's splits."""
 
     name: str
     labels: dict[str, object]
     spec: Spec
     arms: tuple[ArmPlan, ...]
+    splits: Mapping[SplitName, str]
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def plan_cell(cell: Cell, home: Callable[[str], Path]) -> CellPlan:
     assert spec.data.scaling is not None, "the spec was not resolved"
     images = Images(
         dataset=spec.data.dataset,
-        digest=_digest(manifest),
+        digest=manifest.content,
         channels=manifest.channels,
         classes=len(manifest.classes),
         size=spec.data.size,
@@ -102,13 +103,7 @@ def plan_cell(cell: Cell, home: Callable[[str], Path]) -> CellPlan:
         scaling=spec.data.scaling,
     )
     planner = CellPlanner(_counted(spec), images, total, count_of(spec.data.ratio, spec.data.count, total))
-    return CellPlan(cell.name, dict(cell.labels), spec, planner.arms())
-
-
-def _digest(manifest: Manifest) -> str:
-    """sha256 over all of a dataset that reaches a network: the splits, and the moments by which pixels are scaled."""
-    moments = {"mean": list(manifest.mean), "std": list(manifest.std)}
-    return sha256_bytes(canonical_json({"sha256": manifest.sha256, **moments}))
+    return CellPlan(cell.name, dict(cell.labels), spec, planner.arms(), manifest.sha256)
 
 
 def _counted(spec: Spec) -> Spec:

@@ -59,6 +59,12 @@ class Step:
         """A few words for people; not part of the digest."""
         return self.kind
 
+    @property
+    def taken(self) -> Compute:
+        """On what the work is done: what the step asks for as `compute`, or one thread of the CPU where it asks nothing."""
+        asked = getattr(self, "compute", None)
+        return asked if isinstance(asked, Compute) else Compute(device="cpu", threads=1)
+
     def asks(self) -> dict[str, Any]:
         """The values this step depends on, as JSON."""
         asked = {item.name: _plain(getattr(self, item.name)) for item in fields(self) if item.name != "inputs"}

@@ -140,6 +140,11 @@ class Draw(Step):
     objective: Objective | None = None
 
     @property
+    def taken(self) -> Compute:
+        """The CPU where the method looks at weights alone: these are scored where they were read."""
+        return self.compute if self.ticket.scores_need else self.compute.model_copy(update={"device": "cpu"})
+
+    @property
     def title(self) -> str:
         """A few words for people."""
         return f"draw, round {self.round}" if self.first == self.round else f"draw, {self.round} rounds"

@@ -8,6 +8,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Protocol, cast
 
 from ticketlab.errors import EnvironmentProblem, Interrupted, TicketlabError
+from ticketlab.run.events import guarded
 from ticketlab.spec.wording import closest
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ class Alone:
     def __init__(self, job: Job) -> None:
         from ticketlab.run.execute import Executor
 
-        self._executor = Executor(job.project.home, job.store, job.listener, job.stopping, _curves(job.plan))
+        listener = guarded(job.listener)
+        self._executor = Executor(job.project.home, job.store, listener, job.stopping, _curves(job.plan))
         pending = [step for _, step in job.plan.steps() if not job.store.has(step)]
         self._total = len(pending)
         self._position = {step.digest: number for number, step in enumerate(pending, 1)}

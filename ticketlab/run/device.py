@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ticketlab.cores import available_cores
 from ticketlab.errors import EnvironmentProblem
+from ticketlab.ledger.capture import cpu_model
 from ticketlab.models.subsample import subsample_first
 
 if TYPE_CHECKING:
@@ -25,6 +26,16 @@ class Device:
 
     torch: torch.device
     compute: Compute
+
+    @property
+    def arithmetic(self) -> str:
+        """What the last bits of sums depend on: the device and its name, the CPU threads, the release of torch.
+
+        Work that was begun with one arithmetic is not gone on with in another: no machine could repeat the whole.
+        """
+        name = torch.cuda.get_device_name(self.torch) if self.torch.type == "cuda" else cpu_model()
+        able = torch.backends.cpu.get_cpu_capability()
+        return f"{self.torch.type}, {name}, {able}, {torch.get_num_threads()} threads, torch {torch.__version__}"
 
     def place(self, network: nn.Module) -> nn.Module:
         """The network on the device, in the memory format asked for."""

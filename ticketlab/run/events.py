@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -43,3 +44,27 @@ class Notice:
 
 Event = StepStarted | Progress | StepFinished | Notice
 Listener = Callable[[Event], None]
+
+
+def guarded(listener: Listener) -> Listener:
+    """A listener that can change nothing: when it raises, the run goes on and it is told nothing more.
+
+    A failure is logged once, but not that nobody reads any more what a listener prints.
+    """
+    return listener if isinstance(listener, _Guarded) else _Guarded(listener)
+
+
+@dataclass
+class _Guarded:
+    listener: Listener
+    failed: bool = False
+
+    def __call__(self, event: Event) -> None:
+        if self.failed:
+            return
+        try:
+            self.listener(event)
+        except Exception as failure:
+            self.failed = True
+            if not isinstance(failure, BrokenPipeError):
+                logging.getLogger(__name__).warning("a listener failed and is told nothing more", exc_info=True)

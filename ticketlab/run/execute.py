@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ticketlab.errors import CorruptFile, Interrupted, StepFailed, TicketlabError
-from ticketlab.files import write_atomically
+from ticketlab.files import read_sealed, write_atomically, write_sealed
 from ticketlab.ledger import capture
 from ticketlab.made import made
 from ticketlab.plan.sources import edited_since_loaded
@@ -22,7 +23,9 @@ from ticketlab.run.journal import Journal
 from ticketlab.run.not_written import remedy
 from ticketlab.run.store import Result, Store
 from ticketlab.run.workplace import Workplace
-from ticketlab.spec.compute import Compute
+
+BEGUN_ON = "inputs.json"
+"""Beside unfinished work: the content of each input that it was begun on."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,8 @@ class Executor:
     def ensure(self, step: Step, cell: str, position: int = 1, total: int = 1) -> Result:
         """The result of a step whose inputs are finished, performing it if need be.
 
-        A finished step with a damaged file is thrown away, with a notice, and done again. Another process that does
-        the same step is waited for. Raises `Interrupted` when asked to stop meanwhile, and `StepFailed` when a file
+        A finished step with a damaged file is thrown away, with a notice, and done again; so is one that was made from
+        another result of an input than is there now. Another process that does the same step is waited for. Raises `Interrupted` when asked to stop meanwhile, and `StepFailed` when a file
         cannot be read or written.
         """
         try:
@@ -50,7 +53,7 @@ class Executor:
 
     def _ensured(self, step: Step, cell: str, position: int, total: int) -> Result:
         with self.store.working(step, self._wait) as work:
-            if self.store.has(step):
+            if self.store.holds(step):
                 try:
                     return self.store.result(step)
                 except CorruptFile as damage:
@@ -78,9 +81,12 @@ class Executor:
                 mend="start again: the same command, or a fresh Python",
             )
         # Before any tensor is touched: threads that exist already would keep their own treatment of denormal numbers.
-        device = arrange(getattr(step, "compute", Compute()))
-        inputs = {role: self.store.result(needed).folder for role, needed in step.inputs.items()}
-        with self._at_work(step, work, inputs, self.stopping) as (place, journal):
+        device = arrange(step.taken)
+        inputs = {role: self.store.result(needed) for role, needed in step.inputs.items()}
+        contents = {role: found.content for role, found in inputs.items()}
+        self._begin(step, work, contents)
+        folders = {role: found.folder for role, found in inputs.items()}
+        with self._at_work(step, work, folders, self.stopping) as (place, journal):
             made(step.performed_by)(step, place)
             journal.cut()
         if step.digest_now() != step.digest:
@@ -88,7 +94,25 @@ class Executor:
                 f"the code of `{step.title}` was edited while it ran, so its result belongs to no code",
                 mend="run the same command again",
             )
-        return self.store.finish(step, work / "out", _surroundings(device.torch.type))
+        return self.store.finish(step, work / "out", _surroundings(device.torch.type), contents)
+
+    def _begin(self, step: Step, work: Path, contents: Mapping[str, str]) -> None:
+        """Throw away, with a notice, work that was begun on other contents of the inputs than these.
+
+        A training that a curve looks ahead at is not among them: a curve ties each measurement to its snapshot itself.
+        """
+        settled = {role: content for role, content in contents.items() if (step.kind, role) != ("curve", "weights")}
+        note = work / BEGUN_ON
+        begun_on: object = None
+        if note.exists():
+            with suppress(ValueError):
+                begun_on = read_sealed(note)
+        if begun_on != settled:
+            if note.exists():
+                self.listener(Notice(f"an input of `{step.title}` came out otherwise; what was begun starts over"))
+            shutil.rmtree(work)
+            work.mkdir()
+            write_sealed(note, settled)
 
     @contextmanager
     def _at_work(
@@ -128,6 +152,7 @@ class Executor:
                         role: self.store.result(needed) for role, needed in step.inputs.items() if role != "weights"
                     }
                     inputs = {"weights": training, **{role: result.folder for role, result in others.items()}}
+                    self._begin(step, work, {role: result.content for role, result in others.items()})
                     with self._at_work(step, work, inputs, lambda: False) as (place, _):
                         made(step.performed_by)(step, place)
         except (TicketlabError, OSError):

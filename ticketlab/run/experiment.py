@@ -13,10 +13,10 @@ from ticketlab.plan.experiment import ArmAddress, Plan, plan
 from ticketlab.plan.steps import Step
 from ticketlab.run.claims import held
 from ticketlab.run.crew import Alone, Crew, Engage, Job
-from ticketlab.run.events import Listener, Notice
+from ticketlab.run.events import Listener, Notice, guarded
 from ticketlab.run.not_written import not_written
 from ticketlab.run.project import Project
-from ticketlab.run.published import ArmResult, begin_afresh, close, is_closed, is_published, record_path, reopen
+from ticketlab.run.published import ArmResult, begin_afresh, close, is_closed, is_published, reopen
 from ticketlab.run.reading import at_hand, load_spec
 from ticketlab.run.store import Store
 from ticketlab.run.tracked import is_told
@@ -102,6 +102,7 @@ def run(
     neither there nor to be had from DVC, and `EnvironmentProblem` when the
     project cannot be written.
     """
+    listener = guarded(listener)
     afresh = (lambda: forget(experiment)) if fresh else None
     with held(experiment.plan, experiment.store, listener, stopping, afresh):
         fetch_data(experiment, listener)
@@ -119,24 +120,26 @@ def _run(experiment: Experiment, listener: Listener, crew: Crew) -> Outcome:
     results: list[ArmResult] = []
     failures: list[Failure] = []
     for address in plan.arms():
-        recorded = record is None or (record_path(plan, address, project).is_file() and is_told(plan, address, project))
-        if record and not recorded:
+        begun = record is not None and not record.has(address)
+        if record and begun:
             record.begin(address)
         try:
             crew.arm(address)
             results.append(arm_result(address, store))
             folder = publish_arm(plan, address, results[-1], project)
-            if record and not recorded:
+            # Asked only now: what was lost and is done again need not be what was recorded.
+            if record and not record.has_these(address, results[-1]):
+                begun = True
                 record.finish(address, results[-1], folder)
         except Interrupted:
-            if record and not recorded:
+            if record and begun:
                 record.interrupt(address)
             raise
         except (TicketlabError, OSError) as error:
             # One that is done but could not be published or recorded is both a result and a failure.
             failure = not_written(error) if isinstance(error, OSError) else error
             failures.append(Failure(address.name, failure))
-            if record and not recorded:
+            if record and begun:
                 record.fail(address, failure)
     folder = project.runs / plan.name
     publish_overview(plan, results, project, store)
@@ -152,6 +155,7 @@ def prepare_statistics(
     """Have only the steps done that reference statistics need, and publish these; the folder."""
     from ticketlab.run.publish import publish_statistics
 
+    listener = guarded(listener)
     fetch_data(experiment, listener)
     folder = experiment.project.runs / experiment.plan.name
     with held(experiment.plan, experiment.store, listener):

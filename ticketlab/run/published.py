@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +107,16 @@ def run_id(address: ArmAddress, project: Project) -> str:
 
 def _attempts(address: ArmAddress, project: Project) -> Path:
     return project.lab / "records" / f"{address.digest}.attempt.json"
+
+
+def recorded_files(plan: Plan, address: ArmAddress, project: Project) -> dict[str, str] | None:
+    """The sha256 of each file that an arm was recorded with under the plan's name; None if that is not known."""
+    try:
+        files = json.loads(record_path(plan, address, project).read_bytes())["files"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        # Recorded once more then: the ledger has one entry for the same files however often it is asked.
+        return None
+    return files if isinstance(files, dict) else None
 
 
 def record_path(plan: Plan, address: ArmAddress, project: Project) -> Path:

@@ -21,10 +21,10 @@ from ticketlab.plan.experiment import ArmAddress, Plan
 from ticketlab.run.events import Listener, Notice
 from ticketlab.run.journal import Journal
 from ticketlab.run.project import Project
-from ticketlab.run.published import ArmResult, record_path, run_id
+from ticketlab.run.published import ArmResult, record_path, recorded_files, run_id
 from ticketlab.run.statement import run_facts
 from ticketlab.run.store import Store
-from ticketlab.run.tracked import arm_runs, finished, parent_run
+from ticketlab.run.tracked import arm_runs, finished, is_told, parent_run
 from ticketlab.tracking import dvc
 from ticketlab.tracking.courier import Courier
 from ticketlab.tracking.outbox import Outbox, TrackedRun
@@ -90,6 +90,18 @@ class Record:
             return run
         return replace(run, started=earlier.started) if earlier else run
 
+    def has(self, address: ArmAddress) -> bool:
+        """Whether an arm was recorded, with whatever files."""
+        return self._files(address) is not None
+
+    def has_these(self, address: ArmAddress, result: ArmResult) -> bool:
+        """Whether an arm was recorded with these very files: what is done again may come out otherwise elsewhere."""
+        return self._files(address) == dict(result.sha256)
+
+    def _files(self, address: ArmAddress) -> dict[str, str] | None:
+        told = is_told(self.plan, address, self.project)
+        return recorded_files(self.plan, address, self.project) if told else None
+
     def finish(self, address: ArmAddress, result: ArmResult, folder: Path) -> None:
         """An arm is done: summary, files and status to MLflow, a statement to the ledger."""
         summary = Journal(self._summary(address))
@@ -112,7 +124,7 @@ class Record:
             *(finished(run, "FINISHED", _now(), {}, {}, self.project) for run in rounds),
         )
         if told:
-            note = {"ledger": entry.digest, "index": entry.index}
+            note = {"ledger": entry.digest, "index": entry.index, "files": dict(result.sha256)}
             write_json(record_path(self.plan, address, self.project), note)
 
     def _stated(self, address: ArmAddress, result: ArmResult) -> Entry:

@@ -52,17 +52,28 @@ def run_facts(
         finished=datetime.now(UTC),
         spec_file=Artifact(plan.file.name, plan.text_sha256),
         data=(Artifact(spec.data.dataset, final.train.images.digest, md5_of(project.root, "data"), "data"),),
+        splits=tuple(_splits(address)),
         statistics=tuple(_files_of(steps, store, ("statistics", "statistics.npz"), ("prepared", PREPARED))),
         extractors=tuple(_extractors_of(steps, store)),
         starts=tuple(_start(store.result(step).path("start.json")) for step in steps if step.kind == "start"),
         steps=tuple(
-            StepFact(f"{number}. {step.title}", step.digest, found.files, _surroundings(found.surroundings))
+            StepFact(
+                f"{number}. {step.title}", step.digest, found.files, _surroundings(found.surroundings), found.inputs
+            )
             for number, (step, found) in enumerate(zip(steps, map(store.result, steps), strict=True), 1)
         ),
         metrics=dict(result.metrics),
         main_metric=next(iter(result.metrics), None),
         density=None if final.mask is None else result.density,
     )
+
+
+def _splits(address: ArmAddress) -> Iterator[Artifact]:
+    """The files of the dataset that the plan was made for; every step that read one compared it with these digests."""
+    dataset = address.cell.spec.data.dataset
+    for split, digest in sorted(address.cell.splits.items()):
+        name = f"{dataset}/{split}.safetensors"
+        yield Artifact(name, digest, path=f"data/{name}")
 
 
 def _start(described: Path) -> Artifact:

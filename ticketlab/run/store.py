@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ticketlab.errors import CorruptFile
-from ticketlab.files import canonical_json, owner, read_sealed, sha256_file, sync_folder, write_sealed
+from ticketlab.files import canonical_json, owner, read_sealed, sha256_bytes, sha256_file, sync_folder, write_sealed
 from ticketlab.plan.steps import Step
 
 RECORD = "step.json"
@@ -29,11 +29,20 @@ PATIENCE = 1.0
 
 @dataclass(frozen=True)
 class Result:
-    """The outputs of a finished step: a folder, the sha256 of each file in it, and what the step ran on."""
+    """The outputs of a finished step: a folder, the sha256 of each file in it, what it was made from and ran on.
+
+    `inputs` has, by role, the `content` that each input had when the step was done.
+    """
 
     folder: Path
     files: Mapping[str, str]
     surroundings: Mapping[str, Any]
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def content(self) -> str:
+        """sha256 over the names and sha256 of all files: what a step that reads them is tied to."""
+        return sha256_bytes(canonical_json(dict(self.files)))
 
     def path(self, name: str) -> Path:
         """One output file."""
@@ -55,31 +64,54 @@ class Store:
         """The curves of a step; outside the step's outputs, because rows carry times."""
         return self.root / "journals" / f"{step.digest}.jsonl"
 
-    def has(self, step: Step) -> bool:
-        """Whether a step is finished."""
+    def holds(self, step: Step) -> bool:
+        """Whether there is a result of a step, sound or not."""
         return (self.folder(step) / RECORD).is_file()
+
+    def has(self, step: Step) -> bool:
+        """Whether a step is finished, and was made from what its inputs are now (their files are not looked at)."""
+        if not self.holds(step):
+            return False
+        try:
+            self.result(step, check=False)
+        except CorruptFile:
+            return False
+        return True
 
     def result(self, step: Step, *, check: bool = True) -> Result:
         """The outputs of a finished step; with `check`, every file is compared with its recorded sha256 (once a process).
 
-        Raises `CorruptFile` when a file is missing or not what was written.
+        Raises `CorruptFile` when a file is missing or not what was written, and when an input has been done again since
+        and came out otherwise: then this is the result of something else. An input that was cleaned away says nothing.
         """
-        folder = self.folder(step)
-        try:
-            record = read_sealed(folder / RECORD)
-            files: dict[str, str] = record["outputs"]
-            surroundings: dict[str, Any] = record["surroundings"]
-            if record["digest"] != step.digest:
-                raise ValueError("it is the record of another step")
-        except (OSError, ValueError, KeyError) as error:
-            raise CorruptFile("the record of a finished step cannot be read", where=str(folder / RECORD)) from error
+        found = self._recorded(step)
+        for role, needed in step.inputs.items():
+            if not self.holds(needed):
+                continue
+            try:
+                now = self._recorded(needed).content
+            except CorruptFile:
+                continue
+            if found.inputs.get(role) != now:
+                raise CorruptFile(f"it was made from another result of its input `{role}`", where=str(found.folder))
         if check and step.digest not in self._checked:
-            for name, digest in files.items():
-                path = folder / name
+            for name, digest in found.files.items():
+                path = found.path(name)
                 if not path.is_file() or sha256_file(path) != digest:
                     raise CorruptFile("an output of a finished step was changed or lost", where=str(path))
             self._checked.add(step.digest)
-        return Result(folder, files, surroundings)
+        return found
+
+    def _recorded(self, step: Step) -> Result:
+        """What the record of a finished step says; CorruptFile if it cannot be read."""
+        folder = self.folder(step)
+        try:
+            record = read_sealed(folder / RECORD)
+            if record["digest"] != step.digest:
+                raise ValueError("it is the record of another step")
+            return Result(folder, record["outputs"], record["surroundings"], record["inputs"])
+        except (OSError, ValueError, KeyError) as error:
+            raise CorruptFile("the record of a finished step cannot be read", where=str(folder / RECORD)) from error
 
     def discard(self, step: Step) -> None:
         """Forget a step: its outputs, its unfinished work and its curves."""
@@ -121,10 +153,17 @@ class Store:
         finally:
             lock.release()
 
-    def finish(self, step: Step, outputs: Path, surroundings: Mapping[str, Any] = MappingProxyType({})) -> Result:
+    def finish(
+        self,
+        step: Step,
+        outputs: Path,
+        surroundings: Mapping[str, Any] = MappingProxyType({}),
+        inputs: Mapping[str, str] = MappingProxyType({}),
+    ) -> Result:
         """Turn a folder of outputs into the finished step: fsync everything, then one rename.
 
-        `surroundings` (device, machine, packages) are noted beside the outputs' sha256.
+        `surroundings` (device, machine, packages) and the `content` of each input by its role, as the step read it, are
+        noted beside the outputs' sha256.
         """
         for leftover in outputs.glob(".*.part"):
             # A kill inside an atomic write leaves its scratch file, which is no output.
@@ -139,6 +178,7 @@ class Store:
                 "kind": step.kind,
                 "digest": step.digest,
                 "asks": _plain(step),
+                "inputs": dict(inputs),
                 "outputs": files,
                 "surroundings": dict(surroundings),
             },
@@ -150,7 +190,7 @@ class Store:
         outputs.replace(target)
         sync_folder(target.parent)
         self._checked.add(step.digest)
-        return Result(target, files, surroundings)
+        return Result(target, files, surroundings, inputs)
 
     def _work(self, step: Step) -> Path:
         return self.root / "work" / step.digest

@@ -29,15 +29,15 @@ class Course:
 
     Steps run from `begin` to `end`; step t is the t-th update, counted from 0. `keep` names a step before which the
     weights are written to `kept`. Every `watch_every` steps but the last `watch()` looks, and what it measures (if it does) is
-    told to the ticket; what was reached at the end is measured by a step of its own. A training is resumed only on the kind of `device` it began on: `going_on` is
-    told from which step, and `settle()` makes rows durable before a checkpoint counts on them.
+    told to the ticket; what was reached at the end is measured by a step of its own. A training is resumed only with the
+    `arithmetic` (a machine's, in words) it began with: `going_on` is told from which step, and `settle()` makes rows durable before a checkpoint counts on them.
     """
 
     begin: int
     end: int
     compute: Compute
     folder: Path
-    device: str = "cpu"
+    arithmetic: str = "cpu"
     keep: int | None = None
     kept: Path | None = None
     watch_every: int | None = None
@@ -82,7 +82,7 @@ def follow(training: Training, wearing: Wearing, course: Course, log: Log, stopp
         if step < course.end and (due or stop):
             _finite({**losses, "a loss since the last look": poison}, step)
             course.settle()
-            _save(whole, saved, step, course.device)
+            _save(whole, saved, step, course.arithmetic)
             last_saved = time.monotonic()
         if stop and step < course.end:
             raise Interrupted(f"stopped at step {step} of {course.end}", mend="the same command goes on from here")
@@ -112,8 +112,8 @@ def _resume(whole: _Whole, saved: Path, course: Course) -> int:
     try:
         state, about = checkpoint.read(saved)
         step = about["step"]
-        if not isinstance(step, int) or about.get("device") != course.device:
-            raise CorruptFile(f"it names no step on {course.device}", where=str(saved))
+        if not isinstance(step, int) or about.get("arithmetic") != course.arithmetic:
+            raise CorruptFile(f"it names no step on {course.arithmetic}", where=str(saved))
     except CorruptFile:
         # Nothing is lost but time: a training is a function of its step's inputs, so it starts over.
         saved.unlink()
@@ -122,11 +122,11 @@ def _resume(whole: _Whole, saved: Path, course: Course) -> int:
     return step
 
 
-def _save(whole: _Whole, saved: Path, step: int, device: str) -> None:
+def _save(whole: _Whole, saved: Path, step: int, arithmetic: str) -> None:
     state = whole.state()
     if not checkpoint.all_finite(state):
         raise Diverged(f"weights are not finite after step {step}", mend="a smaller learning rate, or another seed")
-    checkpoint.write(saved, state, {"step": step, "device": device})
+    checkpoint.write(saved, state, {"step": step, "arithmetic": arithmetic})
 
 
 def _finite(losses: Mapping[str, Tensor], step: int) -> dict[str, float]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from torch import Tensor, nn
 
 from ticketlab.errors import CorruptFile, Interrupted
+from ticketlab.files import sha256_bytes
 from ticketlab.models.prunable import PrunableWeight, prunable
 from ticketlab.randomness import Key
 from ticketlab.run.device import arrange
@@ -39,8 +40,8 @@ def perform(asked: Step, place: Workplace) -> None:
     _give_ranked_weights(networks, step, place)
     weights = _prunable(networks, step)
     offered = offers(step, place, networks)
-    # Rounds are gone on with only on the kind of device they were begun on.
-    so_far = place.folder / f"so-far-{arrange(step.compute).torch.type}.safetensors"
+    # Rounds are gone on with only in the arithmetic they were begun with.
+    so_far = place.folder / f"so-far-{sha256_bytes(arrange(step.taken).arithmetic.encode())[:16]}.safetensors"
     mask, done = _resumed(so_far, place, step.first - 1)
     place.going_on(done)
     for number in range(done + 1, step.round + 1):

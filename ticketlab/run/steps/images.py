@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ticketlab.datasets.batches import Scaling, prepare
-from ticketlab.datasets.manifest import read_manifest
-from ticketlab.datasets.pack import Split, read_split
+from ticketlab.datasets.pack import Split
 from ticketlab.datasets.shape import ImageShape
+from ticketlab.run.steps.packs import planned_manifest, planned_split
 
 if TYPE_CHECKING:
     from ticketlab.plan.steps import Images
@@ -27,13 +27,13 @@ def shape_of(images: Images) -> ImageShape:
 
 def scaling_of(images: Images, kind: Range, place: Workplace) -> Scaling:
     """The pixel range of a network's inputs, from the dataset's own moments where it needs them."""
-    manifest = read_manifest(place.home(images.dataset), images.dataset)
+    manifest = planned_manifest(images.dataset, images.digest, place)
     return Scaling.of(kind, manifest.mean, manifest.std)
 
 
 def real_images(images: Images, split: SplitName, place: Workplace, device: Device) -> Split:
     """The uint8 images and the labels of a whole split, prepared, on the device."""
-    return shown(read_split(place.home(images.dataset), images.dataset, split), images, device)
+    return shown(planned_split(images.dataset, images.digest, split, place), images, device)
 
 
 def shown(split: Split, images: Images, device: Device) -> Split:

@@ -51,7 +51,7 @@ class Probe:
 
 def offers(step: Draw, place: Workplace, networks: Mapping[str, nn.Module]) -> Offers:
     """What the method's `scores_need` names; writes `probe.safetensors`, the probe set's indices, if it has one."""
-    device = arrange(step.compute)
+    device = arrange(step.taken)
     needs = step.ticket.scores_need
     shapes = {name: input_shape(network, shape_of(step.images)) for name, network in networks.items()}
     if not needs:

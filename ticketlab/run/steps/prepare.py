@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, cast
 
 from torch import nn
 
-from ticketlab.datasets.pack import Split, read_split
+from ticketlab.datasets.pack import Split
 from ticketlab.made import made
 from ticketlab.plan.steps import PREPARED
 from ticketlab.run.steps.images import scaling_of, shown
 from ticketlab.run.steps.measure_samples import extractor_of
 from ticketlab.run.steps.networks import trained_weights
+from ticketlab.run.steps.packs import planned_split
 from ticketlab.training.setup import BatchStream, Setup, Training, Wearing
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def training_images(images: Images, place: Workplace, device: Device) -> Split:
     """The uint8 images and the labels that are trained on, on the device: the subset that `place` has, else all."""
-    split = read_split(place.home(images.dataset), images.dataset, "train")
+    split = planned_split(images.dataset, images.digest, "train", place)
     subset = place.input("subset", "indices.safetensors")
     if subset is not None:
         indices = trained_weights(subset)["indices"]

@@ -63,7 +63,7 @@ def perform(asked: Step, place: Workplace) -> None:
         end=step.objective.steps,
         compute=step.compute,
         folder=place.folder,
-        device=device.torch.type,
+        arithmetic=device.arithmetic,
         keep=step.keep,
         kept=place.out / "rewind.safetensors",
         watch_every=step.snapshots,
