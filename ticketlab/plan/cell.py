@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ticketlab.plan.extracting import preparing
 from ticketlab.plan.measuring import Measuring
 from ticketlab.plan.starting import starting
-from ticketlab.plan.steps import Control, Draw, Evaluate, Images, Step, Subset, Train
+from ticketlab.plan.steps import REWOUND, Control, Draw, Evaluate, Images, Step, Subset, Train
 from ticketlab.spec.drawing import Drawn, RewindTo
 from ticketlab.spec.evolving import Evolving
 from ticketlab.spec.spec import Spec
@@ -173,12 +173,12 @@ class CellPlanner:
             inputs["mask"] = mask
         begin, keep = 0, None
         if initial == "init" and rewind == "none" and before is not None:
-            inputs["start"] = before
+            inputs[REWOUND] = before
         if isinstance(rewind, RewindTo):
             if first is None:
                 keep = rewind.step
             elif initial == "init":
-                begin, inputs["start"] = rewind.step, first
+                begin, inputs[REWOUND] = rewind.step, first
         every = (evolving.hears if evolving is not None else None) or self.spec.evaluate.every
         watch = self._measuring().measurement() if every is not None else None
         if watch is not None:

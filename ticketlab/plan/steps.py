@@ -16,6 +16,9 @@ from ticketlab.spec.task import Split
 from ticketlab.spec.train import Objective
 
 __all__ = [
+    "PREPARED",
+    "PRETRAINED",
+    "REWOUND",
     "Control",
     "Draw",
     "Evaluate",
@@ -31,6 +34,12 @@ __all__ = [
 
 PREPARED = "prepared.safetensors"
 """The file in which a step leaves what an objective made once of the real images."""
+
+PRETRAINED = "pretrained"
+"""The input role of the `Start` step: weights from a file, which take the place of initial values."""
+
+REWOUND = "rewound"
+"""The input role of the training whose weights, early or last, another training goes on from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +86,10 @@ class Start(Step):
 class Train(Step):
     """A training from given weights, under a given mask or one that it makes itself (`evolving`); `still`: none learn.
 
-    Inputs: `subset` (absent: all images), `mask` (absent: dense), `initial` (absent: initial values alone), `start`
-    (absent: from the initial weights), `prepared` and `looks_through` where the objective needs them, and `statistics` and `extractor` where a generative curve is asked for. Writes weights, the moving average, buffers,
-    and the ticket where the mask is its own.
+    Inputs: `subset` (absent: all images), `mask` (absent: dense), `pretrained` (absent: initial values alone),
+    `rewound` (absent: from the initial weights), `prepared` and `looks_through` where the objective needs them, and
+    `statistics` and `extractor` where a generative curve is asked for. Writes weights, the moving average, buffers, and
+    the ticket where the mask is its own.
     """
 
     performed_by: ClassVar[str] = "ticketlab.run.steps.train:perform"
@@ -114,7 +124,7 @@ class Train(Step):
 class Draw(Step):
     """Rounds `first` to `round` of drawing: scores, then the mask they keep.
 
-    Inputs: `weights` (a training), `mask`, `initial` (what the model starts from, if it is not initial values alone).
+    Inputs: `weights` (a training), `mask`, `pretrained` (what the model starts from, if it is not initial values alone).
 
     Rounds with no training between them are one step. A method that needs batches is given the `objective` and, of
     limited data, the `subset` as well.

@@ -11,6 +11,7 @@ from ticketlab.datasets.batches import Batches
 from ticketlab.files import write_atomically, write_json
 from ticketlab.made import made
 from ticketlab.models.prunable import prunable
+from ticketlab.plan.steps import PRETRAINED, REWOUND
 from ticketlab.randomness import Key
 from ticketlab.run.device import Device, arrange
 from ticketlab.run.steps.measure import Measurer, measurer
@@ -35,11 +36,11 @@ def perform(asked: Step, place: Workplace) -> None:
     """Write `weights.safetensors` (and `rewind.safetensors` where a later round returns to an early step)."""
     step = cast("Train", asked)
     device = arrange(step.compute)
-    given = place.input("initial", "weights.safetensors")
+    given = place.input(PRETRAINED, "weights.safetensors")
     networks = initial_networks(step.model, step.images, step.seed, step.initial, given)
-    start = place.input("start", "rewind.safetensors" if step.begin else "weights.safetensors")
-    if start is not None:
-        load_networks(networks, trained_weights(start))
+    rewound = place.input(REWOUND, "rewind.safetensors" if step.begin else "weights.safetensors")
+    if rewound is not None:
+        load_networks(networks, trained_weights(rewound))
     initial = content_digest(tensors_of(networks))
     for network in networks.values():
         device.place(network)
