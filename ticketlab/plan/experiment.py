@@ -83,8 +83,8 @@ def plan(loaded: LoadedSpec, home: Callable[[str], Path], name: str | None = Non
     return Plan(name or loaded.spec.name, loaded.file, loaded.text_sha256, cells)
 
 
-def plan_cell(cell: Cell, home: Callable[[str], Path]) -> CellPlan:
-    """The plan of one resolved cell."""
+def plan_cell(cell: Cell, home: Callable[[str], Path], threads: int | None = None) -> CellPlan:
+    """The plan of one resolved cell; `threads` is the number of them where its spec names none, by default this machine's."""
     spec = cell.spec
     manifest = read_manifest(home(spec.data.dataset), spec.data.dataset)
     total = manifest.counts["train"]
@@ -99,7 +99,9 @@ def plan_cell(cell: Cell, home: Callable[[str], Path]) -> CellPlan:
         fit=spec.data.fit,
         scaling=spec.data.scaling,
     )
-    planner = CellPlanner(_counted(spec), images, total, count_of(spec.data.ratio, spec.data.count, total))
+    planner = CellPlanner(
+        _counted(spec, threads or available_cores()), images, total, count_of(spec.data.ratio, spec.data.count, total)
+    )
     return CellPlan(cell.name, dict(cell.labels), spec, planner.arms())
 
 
@@ -109,10 +111,11 @@ def _digest(manifest: Manifest) -> str:
     return sha256_bytes(canonical_json({"sha256": manifest.sha256, **moments}))
 
 
-def _counted(spec: Spec) -> Spec:
-    """The spec with a number of threads, those of this machine where it asks for all: whoever does the work, uses as many.
+def _counted(spec: Spec, threads: int) -> Spec:
+    """The spec with a number of threads, `threads` where it asks for all: whoever does the work, uses as many.
 
-    What was asked stays as it is, so a run has one identity on every machine.
+    What was asked stays as it is, so the spec has one identity on every machine. Its steps, and so the run, have not
+    where numbers of cores differ: on a CPU another number of threads may sum in another order.
     """
-    threads = spec.compute.threads or available_cores()
-    return spec.model_copy(update={"compute": spec.compute.model_copy(update={"threads": threads})})
+    asked = spec.compute.threads or threads
+    return spec.model_copy(update={"compute": spec.compute.model_copy(update={"threads": asked})})

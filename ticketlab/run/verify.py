@@ -129,9 +129,9 @@ def _done_again(
 
 
 def recorded_plan(recorded: RunFacts, project: Project) -> tuple[Plan, ArmAddress]:
-    """The plan of a recorded run, made from its statement alone."""
+    """The plan of a recorded run, made from its statement alone, with as many threads as it ran on."""
     spec = Spec.model_validate_json(json.dumps({**recorded.spec, "arms": [recorded.arm]}), strict=True)
-    cell = plan_cell(Cell({}, "", spec), project.home)
+    cell = plan_cell(Cell({}, "", spec), project.home, recorded.determinism.get("threads"))
     digest = recorded.spec_file.sha256 if recorded.spec_file else ""
     file = Path(recorded.spec_file.name if recorded.spec_file else spec.name)
     planned = Plan(spec.name, file, digest, (cell,))
