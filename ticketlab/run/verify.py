@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,13 +17,12 @@ from ticketlab.ledger.diff import STEPS, Difference, difference
 from ticketlab.ledger.entry import Entry
 from ticketlab.ledger.facts import RunFacts, StepFact, Verdict
 from ticketlab.ledger.statement import facts, provenance, verification
-from ticketlab.plan.experiment import ArmAddress, Plan, plan_cell
+from ticketlab.plan.experiment import ArmAddress
 from ticketlab.run.crew import Alone, Engage, Job
 from ticketlab.run.events import Listener
 from ticketlab.run.project import Project
+from ticketlab.run.recorded_spec import recorded_plan
 from ticketlab.run.store import Store
-from ticketlab.spec.loading import Cell
-from ticketlab.spec.spec import Spec
 
 BAND = 1e-2
 """Relative difference up to which a metric measured on another machine counts as the same."""
@@ -73,7 +71,8 @@ def verify(
     """Check the files of a recorded run and (unless `quick`) have every step of it done again in a store of its own.
 
     Nothing is taken from the store: the work is done from the recorded spec, the data and the code at hand, by whom
-    `engage` says. The result is appended to the ledger as an in-toto Test Result. LedgerError if the entry is not the record of a run.
+    `engage` says. The result is appended to the ledger as an in-toto Test Result. LedgerError if the entry is not the record of a run, or
+    of one in another version of the language.
     """
     recorded = facts(entry.statement)
     files = list(_compared_files(recorded, project))
@@ -126,16 +125,6 @@ def _done_again(
     now = provenance(fresh)
     causes = [one for one in difference(entry.statement, now) if one.kind != "result" and one.path not in NO_CAUSE]
     return list(_compared_steps(recorded, fresh, _elsewhere(causes))), causes
-
-
-def recorded_plan(recorded: RunFacts, project: Project) -> tuple[Plan, ArmAddress]:
-    """The plan of a recorded run, made from its statement alone, with as many threads as it ran on."""
-    spec = Spec.model_validate_json(json.dumps({**recorded.spec, "arms": [recorded.arm]}), strict=True)
-    cell = plan_cell(Cell({}, "", spec), project.home, recorded.determinism.get("threads"))
-    digest = recorded.spec_file.sha256 if recorded.spec_file else ""
-    file = Path(recorded.spec_file.name if recorded.spec_file else spec.name)
-    planned = Plan(spec.name, file, digest, (cell,))
-    return planned, ArmAddress(cell, cell.arms[0])
 
 
 ARITHMETIC = frozenset(
