@@ -43,7 +43,7 @@ def run_facts() -> RunFacts:
         precision="fp32",
         determinism={"torch": "2.14.1", "threads": 1},
         machine={"cpu": "A Processor", "cores": 2, "python": "CPython 3.11.9"},
-        code=Code(digest("sources"), "a" * 40, "b" * 40, Blob(digest("patch"), 5, kept=True)),
+        code=Code(digest("sources"), "a" * 40, "b" * 40, Blob(digest("patch"), 5, kept=True), digest("meaning")),
         packages={"numpy": "2.1.0", "torch": "2.14.1"},
         data=(Artifact("fashion-mnist", digest("data"), md5="0" * 32 + ".dir", path="data/fashion-mnist"),),
         statistics=(Artifact("train", digest("statistics")),),

@@ -156,7 +156,7 @@ def _show(found: Verification) -> None:
     """Step by step, then the first difference and what differs between then and now."""
     print(f"{found.cell}  (run {found.run})")
     for one in (*found.files, *found.steps):
-        print(f"  {one.finding:11}  {one.name}" + (f"  [{one.where}]" if one.where else ""))
+        print(f"  {one.finding:11}  {one.said}" + (f"  [{one.where}]" if one.where else ""))
     if found.finding != "IDENTICAL":
         for cause in found.causes[:CAUSES_SHOWN]:
             print(f"  why: {cause.kind}: {cause.path}: {cause.left!r} then, {cause.right!r} now")
