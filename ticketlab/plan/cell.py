@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ticketlab.plan.extracting import preparing
+from ticketlab.plan.inputs import REWOUND
 from ticketlab.plan.measuring import Measuring
 from ticketlab.plan.starting import starting
-from ticketlab.plan.steps import REWOUND, Control, Draw, Evaluate, Images, Step, Subset, Train
+from ticketlab.plan.steps import Control, Draw, Evaluate, Images, Step, Subset, Train
 from ticketlab.spec.drawing import Drawn, RewindTo
 from ticketlab.spec.evolving import Evolving
 from ticketlab.spec.spec import Spec

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ticketlab.cores import available_cores
 from ticketlab.datasets.manifest import Manifest, read_manifest
-from ticketlab.datasets.subset import count_of
+from ticketlab.errors import DataError
 from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.plan.cell import ArmPlan, CellPlanner
 from ticketlab.plan.steps import Images, Step
@@ -99,10 +99,18 @@ def plan_cell(cell: Cell, home: Callable[[str], Path], threads: int | None = Non
         fit=spec.data.fit,
         scaling=spec.data.scaling,
     )
-    planner = CellPlanner(
-        _counted(spec, threads or available_cores()), images, total, count_of(spec.data.ratio, spec.data.count, total)
-    )
+    planner = CellPlanner(_counted(spec, threads or available_cores()), images, total, _kept(spec, total))
     return CellPlan(cell.name, dict(cell.labels), spec, planner.arms())
+
+
+def _kept(spec: Spec, total: int) -> int:
+    """How many of the training images that are there are kept. DataError for none, or more than are there."""
+    kept = spec.data.kept_of(total)
+    if not 1 <= kept <= total:
+        raise DataError(
+            f"{kept} of {total} training images cannot be kept", mend=f"keep at least 1 and at most {total}"
+        )
+    return kept
 
 
 def _digest(manifest: Manifest) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ticketlab.plan.steps import PRETRAINED, Images, Start, Step
+from ticketlab.plan.inputs import PRETRAINED
+from ticketlab.plan.steps import Images, Start, Step
 from ticketlab.spec.modelling import ModelChoice
 
 

@@ -16,9 +16,6 @@ from ticketlab.spec.task import Split
 from ticketlab.spec.train import Objective
 
 __all__ = [
-    "PREPARED",
-    "PRETRAINED",
-    "REWOUND",
     "Control",
     "Draw",
     "Evaluate",
@@ -31,15 +28,6 @@ __all__ = [
     "Subset",
     "Train",
 ]
-
-PREPARED = "prepared.safetensors"
-"""The file in which a step leaves what an objective made once of the real images."""
-
-PRETRAINED = "pretrained"
-"""The input role of the `Start` step: weights from a file, which take the place of initial values."""
-
-REWOUND = "rewound"
-"""The input role of the training whose weights, early or last, another training goes on from."""
 
 
 @dataclass(frozen=True, kw_only=True)

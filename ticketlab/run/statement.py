@@ -12,8 +12,9 @@ from typing import Any
 from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.ledger.facts import Artifact, Code, RunFacts, StepFact, Surroundings
 from ticketlab.plan.experiment import ArmAddress, Plan
+from ticketlab.plan.inputs import PREPARED
 from ticketlab.plan.sources import source_digest
-from ticketlab.plan.steps import PREPARED, Step
+from ticketlab.plan.steps import Step
 from ticketlab.run.project import Project
 from ticketlab.run.published import ArmResult, place_of, run_id
 from ticketlab.run.store import Store

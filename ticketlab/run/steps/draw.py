@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ticketlab.errors import CorruptFile, Interrupted
 from ticketlab.models.prunable import PrunableWeight, prunable
-from ticketlab.plan.steps import PRETRAINED
+from ticketlab.plan.inputs import PRETRAINED
 from ticketlab.randomness import Key
 from ticketlab.run.device import arrange
 from ticketlab.run.steps.networks import initial_networks, load_networks, trained_weights

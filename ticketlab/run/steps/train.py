@@ -11,7 +11,7 @@ from ticketlab.datasets.batches import Batches
 from ticketlab.files import write_atomically, write_json
 from ticketlab.made import made
 from ticketlab.models.prunable import prunable
-from ticketlab.plan.steps import PRETRAINED, REWOUND
+from ticketlab.plan.inputs import PRETRAINED, REWOUND
 from ticketlab.randomness import Key
 from ticketlab.run.device import Device, arrange
 from ticketlab.run.steps.measure import Measurer, measurer
