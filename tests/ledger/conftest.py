@@ -56,7 +56,6 @@ def run_facts() -> RunFacts:
         metrics={"accuracy": 0.875, "loss": float("inf")},
         main_metric="accuracy",
         density=0.1074,
-        byproducts=(Artifact("log", digest("log")),),
         started=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
         finished=datetime(2026, 1, 2, 3, 4, 6, 7, tzinfo=UTC),
     )

@@ -133,7 +133,6 @@ class RunFacts:
     metrics: Mapping[str, float] = field(default_factory=dict)
     main_metric: str | None = None
     density: float | None = None
-    byproducts: tuple[Artifact, ...] = ()
 
     def __post_init__(self) -> None:
         for text in (self.run, self.cell, self.arm, self.device, self.precision, self.main_metric or ""):
@@ -161,7 +160,6 @@ class Verdict:
     passed: tuple[str, ...] = ()
     warned: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
-    configuration: tuple[Artifact, ...] = ()
 
     @property
     def result(self) -> Result:
