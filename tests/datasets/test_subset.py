@@ -2,14 +2,13 @@
 
 import hashlib
 import struct
-from fractions import Fraction
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ticketlab.datasets.subset import count_of, draw, indices_digest
+from ticketlab.datasets.subset import draw, indices_digest
 from ticketlab.errors import DataError
 from ticketlab.randomness import Key
 
@@ -77,31 +76,6 @@ def test_remainder_classes_are_drawn_by_the_key():
 def test_impossible_counts_are_refused(rule, count):
     with pytest.raises(DataError):
         draw(torch.arange(10), count, rule, Key(0))
-
-
-@pytest.mark.parametrize(
-    ("ratio", "total", "kept"),
-    [(0.1, 50_000, 5_000), (0.29, 100, 29), (0.57, 100, 57), (1.0, 7, 7), (0.333, 1000, 333), (1e-4, 50_000, 5)],
-)
-def test_ratios_count_without_rounding_error(ratio, total, kept):
-    assert count_of(ratio, None, total) == kept
-
-
-@given(st.integers(1, 1000), st.integers(1, 10**6))
-def test_a_ratio_written_in_thousandths_keeps_the_floor_of_its_share(thousandths, total):
-    exact = total * Fraction(thousandths, 1000)
-    if exact < 1:
-        with pytest.raises(DataError):
-            count_of(thousandths / 1000, None, total)
-    else:
-        assert count_of(thousandths / 1000, None, total) == exact.numerator // exact.denominator
-
-
-def test_counts_pass_through_and_too_many_are_refused():
-    assert count_of(None, 5, 10) == 5
-    assert count_of(None, None, 10) == 10
-    with pytest.raises(DataError, match="11 of 10"):
-        count_of(None, 11, 10)
 
 
 def test_the_digest_is_of_little_endian_64_bit_numbers():

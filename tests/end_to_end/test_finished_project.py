@@ -58,7 +58,7 @@ def test_a_gan_leaves_statistics_and_samples(gan: Path) -> None:
     assert Image.open(gan / "ticket" / "samples.png").size > (200, 200)
     metrics = json.loads((gan / "metrics.json").read_bytes())["ticket"]
     assert metrics.pop("density") == pytest.approx(0.3, abs=0.01)
-    extractor = "labclassifier-fashion-mnist-mini_128"
+    extractor = "labclassifier-fashion-mnist-mini-2steps_128"
     distances = {f"fd_{extractor}", f"mmd3_{extractor}"}
     assert set(metrics) == distances | {"precision", "recall", "prdc_density", "coverage"}
 

@@ -43,7 +43,7 @@ def run_facts() -> RunFacts:
         precision="fp32",
         determinism={"torch": "2.14.1", "threads": 1},
         machine={"cpu": "A Processor", "cores": 2, "python": "CPython 3.11.9"},
-        code=Code(digest("sources"), "a" * 40, "b" * 40, Blob(digest("patch"), 5, kept=True)),
+        code=Code(digest("sources"), "a" * 40, "b" * 40, Blob(digest("patch"), 5, kept=True), digest("meaning")),
         packages={"numpy": "2.1.0", "torch": "2.14.1"},
         data=(Artifact("fashion-mnist", digest("data"), md5="0" * 32 + ".dir", path="data/fashion-mnist"),),
         splits=(
@@ -61,7 +61,6 @@ def run_facts() -> RunFacts:
         metrics={"accuracy": 0.875, "loss": float("inf")},
         main_metric="accuracy",
         density=0.1074,
-        byproducts=(Artifact("log", digest("log")),),
         started=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
         finished=datetime(2026, 1, 2, 3, 4, 6, 7, tzinfo=UTC),
     )

@@ -137,7 +137,7 @@ def test_causes_come_before_effects(run_facts: RunFacts) -> None:
     kinds = [one.kind for one in found]
     assert list(dict.fromkeys(kinds)) == ["spec", "code", "data", "environment", "machine", "result"]
     assert kinds == sorted(kinds, key=["spec", "code", "data", "environment", "machine", "result"].index)
-    assert [one.path for one in found if one.kind == "code"] == ["commit", "patch", "sources", "tree"]
+    assert [one.path for one in found if one.kind == "code"] == ["commit", "meaning", "patch", "sources", "tree"]
 
 
 def test_only_runs_can_be_compared(run_facts: RunFacts) -> None:

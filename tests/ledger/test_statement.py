@@ -119,7 +119,6 @@ def test_facts_come_back_from_the_ledger_as_they_went_in(run_facts: RunFacts, tm
             "statistics": (),
             "extractors": (),
             "starts": (),
-            "byproducts": (),
             "steps": (),
         },
         {"metrics": {}, "main_metric": None, "density": None},
@@ -157,7 +156,7 @@ def test_times_are_written_in_utc(run_facts: RunFacts) -> None:
 def test_a_verification_is_told_as_an_in_toto_test_result(
     run_facts: RunFacts, checks: dict[str, tuple[str, ...]], result: str
 ) -> None:
-    given_verdict = replace(a_verdict(run_facts, **checks), configuration=(Artifact("spec", "1" * 64),))
+    given_verdict = a_verdict(run_facts, **checks)
     statement = json.loads(canonical_json(verification(given_verdict)))
     TEST_RESULT_V01.validate(statement)
     assert statement["predicate"]["result"] == result

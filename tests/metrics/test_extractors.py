@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -10,11 +12,12 @@ from torch import Tensor
 from ticketlab.datasets.batches import Scaling
 from ticketlab.datasets.shape import ImageShape
 from ticketlab.errors import CorruptFile, DataError, Diverged, SpecError
+from ticketlab.metrics import names
 from ticketlab.metrics.extractors import FeatureExtractor, lab_classifier, quantise, random_conv
 from ticketlab.models.build import build
 from ticketlab.randomness import Key
 from ticketlab.spec.evaluate import LabClassifier, RandomConv
-from ticketlab.spec.model import Convnet, Mlp, Sngan
+from ticketlab.spec.model import Convnet, Mlp, Sngan, Vgg
 from ticketlab.tensors import content_digest
 
 GREY = ImageShape(1, 28, 10)
@@ -91,8 +94,25 @@ def test_the_lab_classifier_gives_the_penultimate_layer_of_the_trained_weights()
     with torch.no_grad():
         expected = classifier.features(SCALING(pixels(5, COLOUR)))
     np.testing.assert_allclose(extractor.features(pixels(5, COLOUR), 5), expected.numpy(), rtol=1e-6)
-    assert (extractor.name, extractor.pipeline) == ("labclassifier-fashion", "uint8 3x32x32, v/255 * (2.0) + (-1.0)")
+    assert extractor.pipeline == "uint8 3x32x32, v/255 * (2.0) + (-1.0)"
     assert extractor.weights_sha256 == content_digest(classifier.state_dict())
+
+
+def test_the_name_tells_apart_lab_classifiers_whose_distances_cannot_be_compared() -> None:
+    options = [
+        LabClassifier(),
+        LabClassifier(steps=200),
+        SMALL_LAB,
+        LabClassifier(model=Convnet(width=5)),
+        LabClassifier(model=Vgg(depth=11)),
+        LabClassifier(model=Vgg(depth=11), steps=200),
+    ]
+    given = [lab(one, COLOUR).name for one in options]
+    assert given[:2] == ["labclassifier-fashion", "labclassifier-fashion-200steps"]
+    assert len(set(given)) == len(given)
+    assert re.fullmatch(r"labclassifier-fashion-vgg-[0-9a-f]{6}-200steps", given[-1])
+    assert all(names.frechet_key(name, 8).startswith("fd_labclassifier-fashion") for name in given)
+    assert LabClassifier(steps=1000) == options[0], "the default, spelled out, keeps its name"
 
 
 def test_weights_of_another_model_are_refused() -> None:

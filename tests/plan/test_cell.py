@@ -100,21 +100,21 @@ def test_a_round_starts_where_the_rewinding_says(planned: Callable[..., Plan]) -
         [*arm(plan, "ticket").rounds, arm(plan, "ticket").final]
         for plan in (planned("gan", f"ticket.rewind={rewind}") for rewind in ("init", "none", "{step: 5}"))
     )
-    assert all("start" not in one.train.inputs and one.train.begin == 0 for one in to_init)
-    assert "start" not in kept_on[0].train.inputs
+    assert all("rewound" not in one.train.inputs and one.train.begin == 0 for one in to_init)
+    assert "rewound" not in kept_on[0].train.inputs
     for before, after in itertools.pairwise(kept_on):
-        assert after.train.inputs["start"].digest == before.train.digest
+        assert after.train.inputs["rewound"].digest == before.train.digest
         assert after.train.begin == 0
     first, *later = to_step
     assert (first.train.keep, first.train.begin) == (5, 0)
     assert all(one.train.begin == 5 for one in later)
-    assert {one.train.inputs["start"].digest for one in later} == {first.train.digest}
+    assert {one.train.inputs["rewound"].digest for one in later} == {first.train.digest}
 
 
 def test_fresh_weights_start_from_nothing_that_was_trained(planned: Callable[..., Plan]) -> None:
     for rewind in ("none", "{step: 5}"):
         training = arm(planned("gan", f"ticket.rewind={rewind}"), "fresh_weights").final.train
-        assert "start" not in training.inputs
+        assert "rewound" not in training.inputs
         assert training.begin == 0
 
 

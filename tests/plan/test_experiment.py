@@ -7,7 +7,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from ticketlab.plan.experiment import Plan
+import pytest
+
+from ticketlab.errors import DataError
+from ticketlab.plan.experiment import Plan, plan_cell
+from ticketlab.run.project import Project
+from ticketlab.spec.loading import Cell
 
 
 def test_planning_twice_gives_the_same_steps(planned: Callable[..., Plan]) -> None:
@@ -63,3 +68,12 @@ def test_planning_imports_no_torch_and_writes_nothing(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.split() == ["8"]
     assert [path.name for path in tmp_path.iterdir()] == ["page.yaml"]
+
+
+def test_more_images_than_are_there_cannot_be_kept(planned: Callable[..., Plan], tmp_path: Path) -> None:
+    plan = planned("classifier")
+    spec = plan.cells[0].spec
+    count = 10**6
+    more = spec.model_copy(update={"data": spec.data.model_copy(update={"count": count})})
+    with pytest.raises(DataError, match=f"{count} of 6000 training images"):
+        plan_cell(Cell({}, "", more), Project(tmp_path).home)

@@ -58,3 +58,14 @@ def test_what_is_asked_stays_what_was_written(planned: Callable[..., Plan], on_o
     after = planned("gan").cells[0].spec
     assert identity(after) == identity(before)
     assert after.asks() == before.asks()
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_a_gpu_that_is_named_does_the_sums_whatever_the_threads(planned: Callable[..., Plan], device: str) -> None:
+    def digests(*overrides: str) -> list[str]:
+        return [step.digest for _, step in planned("gan", *overrides).steps()]
+
+    assert digests(f"compute.device={device}", "compute.threads=1") == digests(
+        f"compute.device={device}", "compute.threads=8"
+    )
+    assert digests("compute.device=auto", "compute.threads=1") != digests("compute.device=auto", "compute.threads=8")

@@ -113,7 +113,7 @@ def test_a_search_before_the_training_draws_the_ticket_that_it_wears(rewind: str
     assert isinstance(searched.train, Train)
     assert (searched.train.objective.steps, plan.final.train.objective.steps) == (5, 8)
     assert plan.final.train.inputs["mask"] == searched.train
-    assert ("start" in plan.final.train.inputs) is (rewind == "none")
+    assert ("rewound" in plan.final.train.inputs) is (rewind == "none")
     store = done(plan, tmp_path)
     mask = read_ticket(store.result(searched.train).path("ticket.safetensors"))[0]
     before, _ = checkpoint.read(store.result(searched.train).path("weights.safetensors"))

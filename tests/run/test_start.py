@@ -140,7 +140,7 @@ def test_the_whole_run_starts_and_rewinds_to_the_file_and_the_ledger_names_it(
     (step,) = steps_of(experiment, Start)
     for needing in (*steps_of(experiment, Train), *steps_of(experiment, Draw)):
         fresh = getattr(needing, "initial", "init") == "fresh"
-        assert ("initial" in needing.inputs) == (not fresh), needing.title
+        assert ("pretrained" in needing.inputs) == (not fresh), needing.title
     assert len([train for train in steps_of(experiment, Train) if train.initial == "fresh"]) == 1
     train = steps_of(experiment, Train)[0]
     given = experiment.store.result(step).path("weights.safetensors")

@@ -133,16 +133,10 @@ def test_dense_keeps_everything(mask: Mask) -> None:
     assert dense.shapes() == mask.shapes()
 
 
-def test_applied_clears_pruned_entries_to_plus_zero_and_touches_nothing_else() -> None:
-    weights = {"net.w": torch.tensor([-1.0, 2.0, -3.0, float("nan"), float("-inf")]), "net.bias": torch.tensor([5.0])}
-    applied = Mask({"net.w": bits(0, 1, 1, 0, 0)}).applied_to(weights)
-    assert applied["net.w"].tolist() == [0.0, 2.0, -3.0, 0.0, 0.0]
-    assert not torch.signbit(applied["net.w"][[0, 3, 4]]).any()
-    assert applied["net.bias"].tolist() == [5.0]
-    assert weights["net.w"][0] == -1.0
-
-
-@pytest.mark.parametrize("weights", [{}, {"net.w": torch.zeros(3)}])
-def test_applying_to_missing_or_misshapen_tensors_is_refused(weights: dict[str, torch.Tensor]) -> None:
-    with pytest.raises(ValueError, match="no tensor of shape"):
-        Mask({"net.w": bits(1, 1)}).applied_to(weights)
+def test_agreement_is_the_share_of_bits_that_are_the_same() -> None:
+    one = Mask({"net.a": bits(0, 1, 1), "net.b": bits(1, 0)})
+    other = Mask({"net.b": bits(1, 1), "net.a": bits(0, 1, 0)})
+    assert one.agreement(other) == other.agreement(one) == Fraction(3, 5)
+    assert one.agreement(one) == 1
+    with pytest.raises(ValueError, match="different layers"):
+        one.agreement(Mask({"net.a": bits(0, 1, 1)}))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ticketlab.spec.drawing import DensityByKind, PrunedByKind, Schedule
-from ticketlab.tickets.schedule import is_by_kind, kept_after
+from ticketlab.tickets.schedule import kept_after
 
 
 def test_sngan_generator_counts_are_the_published_ones() -> None:
@@ -91,10 +91,10 @@ def test_each_kind_has_its_own_budget_and_a_kind_left_out_stays_dense() -> None:
     densities = Schedule(rounds=2, density=DensityByKind(linear=0.25))
     assert kept_after(densities, 1, 100, "linear") == 50
     assert kept_after(densities, 2, 100, "conv") == 100
-    assert is_by_kind(rates)
-    assert is_by_kind(densities)
-    assert not is_by_kind(Schedule(rate=0.2))
-    assert not is_by_kind(Schedule(density=1))
+    assert rates.by_kind is not None
+    assert densities.by_kind is not None
+    assert Schedule(rate=0.2).by_kind is None
+    assert Schedule(density=1).by_kind is None
 
 
 @pytest.mark.parametrize("done", [-1, 4])

@@ -68,8 +68,8 @@ KINDS = dict.fromkeys(WEIGHTS, "linear")
 def subject_under(mask: Mask) -> Subject:
     def networks(precision: torch.dtype | None = None) -> dict[str, nn.Module]:
         module = mlp()
-        masked = mask.applied_to({f"classifier.{name}": value for name, value in STATE.items()})
-        module.load_state_dict({name.removeprefix("classifier."): value for name, value in masked.items()})
+        kept = {layer.removeprefix("classifier."): bits for layer, bits in mask.items()}
+        module.load_state_dict({name: value * kept.get(name, True) for name, value in STATE.items()})
         return {"classifier": module.eval().to(precision)}
 
     def losses(modules: Mapping[str, nn.Module], draw: int) -> dict[str, Tensor]:

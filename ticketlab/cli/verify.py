@@ -15,6 +15,7 @@ import typer
 from ticketlab.cli.arguments import CrewName, Json
 
 if TYPE_CHECKING:
+    from ticketlab.ledger.chain import Chain
     from ticketlab.ledger.entry import Entry
     from ticketlab.run.crew import Engage
     from ticketlab.run.project import Project
@@ -53,7 +54,7 @@ def verify(
     if report.fault is not None:
         raise LedgerError(report.fault.what, where=f"{project.ledger.name}, line {report.fault.line}")
     worst = 0
-    for entry in _chosen(runs, chain, project):
+    for entry in _chosen(runs, chain):
         try:
             if code == "recorded" and not quick:
                 worst = max(worst, _with_recorded_code(entry, project, crew, as_json))
@@ -68,15 +69,16 @@ def verify(
     raise typer.Exit(worst)
 
 
-def _chosen(runs: list[str], chain: object, project: Project) -> list[Entry]:
-    """The entries meant: by index, run id or digest; the latest of each arm for a spec or `all`."""
-    from ticketlab.errors import LedgerError
-    from ticketlab.ledger.chain import Chain
+def _chosen(runs: list[str], chain: Chain) -> list[Entry]:
+    """The entries meant: by index, run id or digest; the latest of each arm for a spec or `all`.
+
+    LedgerError if there is none, or a spec is not the one that its runs were recorded of.
+    """
     from ticketlab.ledger.listing import find
     from ticketlab.ledger.statement import PROVENANCE, facts
     from ticketlab.run.reading import load_spec
+    from ticketlab.run.recorded_spec import entries_of
 
-    assert isinstance(chain, Chain)
     latest: dict[str, Entry] = {}
     for entry in chain.entries():
         if entry.statement.get("predicateType") == PROVENANCE:
@@ -86,10 +88,9 @@ def _chosen(runs: list[str], chain: object, project: Project) -> list[Entry]:
         if text == "all":
             chosen += latest.values()
         elif Path(text).suffix in (".yaml", ".yml"):
-            name = load_spec(Path(text)).spec.name
-            of_spec = [entry for cell, entry in latest.items() if cell.startswith(f"{name}/")]
-            if not of_spec:
-                raise LedgerError(f"no run of {text} is recorded", mend=f"ticketlab run {text}")
+            of_spec, missing = entries_of(load_spec(Path(text)), latest)
+            for name in missing:
+                print(f"{name}: not recorded yet, so there is nothing to verify", file=sys.stderr)
             chosen += of_spec
         else:
             chosen.append(find(chain, text))
@@ -117,9 +118,13 @@ def _verified(entry: Entry, project: Project, quick: bool, engage: Engage, as_js
 
 
 def _with_recorded_code(entry: Entry, project: Project, crew: str, as_json: bool) -> int:
-    """Run this command with the recorded code in a process of its own; its exit code."""
+    """Run this command with the recorded code in a process of its own; its exit code, one of EXIT.
+
+    LedgerError if that process found nothing, because it failed or was killed; Interrupted if it was stopped.
+    """
     import os
 
+    from ticketlab.errors import Interrupted, LedgerError
     from ticketlab.ledger.statement import facts
     from ticketlab.run.recorded_code import checked_out
 
@@ -139,6 +144,11 @@ def _with_recorded_code(entry: Entry, project: Project, crew: str, as_json: bool
             *(["--json"] if as_json else []),
         ]
         done = subprocess.run(command, cwd=project.root, env={**os.environ, "PYTHONPATH": str(tree)}, check=False)
+    if done.returncode == Interrupted.exit_code:
+        raise Interrupted("the recorded code was stopped", mend="the same command begins again")
+    if done.returncode not in EXIT.values():
+        ended = f"killed by signal {-done.returncode}" if done.returncode < 0 else f"exit {done.returncode}"
+        raise LedgerError(f"the recorded code did not finish its work ({ended})", mend="--code here")
     return done.returncode
 
 
@@ -146,7 +156,7 @@ def _show(found: Verification) -> None:
     """Step by step, then the first difference and what differs between then and now."""
     print(f"{found.cell}  (run {found.run})")
     for one in (*found.files, *found.steps):
-        print(f"  {one.finding:11}  {one.name}" + (f"  [{one.where}]" if one.where else ""))
+        print(f"  {one.finding:11}  {one.said}" + (f"  [{one.where}]" if one.where else ""))
     if found.finding != "IDENTICAL":
         for cause in found.causes[:CAUSES_SHOWN]:
             print(f"  why: {cause.kind}: {cause.path}: {cause.left!r} then, {cause.right!r} now")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
 from ticketlab.errors import DataError
@@ -13,20 +12,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Rule = Literal["balanced", "uniform", "first"]
-
-
-def count_of(ratio: float | None, count: int | None, total: int) -> int:
-    """How many of `total` images are kept: `count`, or int(total * ratio) without rounding error, or all.
-
-    The ratio is taken as the decimal it is written as. DataError if the result is not in 1..total.
-    """
-    assert ratio is None or count is None, "ratio and count exclude each other"
-    kept = count if count is not None else total if ratio is None else int(total * Fraction(str(ratio)))
-    if not 1 <= kept <= total:
-        raise DataError(
-            f"{kept} of {total} training images cannot be kept", mend=f"keep at least 1 and at most {total}"
-        )
-    return kept
 
 
 def draw(classes: Tensor, count: int, rule: Rule, key: Key) -> Tensor:

@@ -37,7 +37,8 @@ def artifact(found: Mapping[str, Any]) -> Artifact:
 def of_code(code: Code) -> list[Descriptor]:
     """The package's sources; inside git also the commit and tree, and the patch between them if there is one."""
     digest = {key: value for key, value in (("gitCommit", code.commit), ("gitTree", code.tree)) if value}
-    described = [{"name": "sources", "digest": {"sha256": code.sources}, "annotations": {"kind": "sources"}}]
+    noted = {"kind": "sources"} | ({"meaning": code.meaning} if code.meaning else {})
+    described: list[Descriptor] = [{"name": "sources", "digest": {"sha256": code.sources}, "annotations": noted}]
     if digest:
         described.append({"name": "code", "digest": digest, "annotations": {"kind": "code"}})
     if code.patch:
@@ -54,7 +55,9 @@ def code(found: Iterable[Mapping[str, Any]]) -> Code:
     if "patch" in parts:
         noted = parts["patch"]["annotations"]
         patch = Blob(parts["patch"]["digest"]["sha256"], int(noted["size"]), bool(noted["kept"]))
-    return Code(parts["sources"]["digest"]["sha256"], git.get("gitCommit"), git.get("gitTree"), patch)
+    sources = parts["sources"]
+    meaning = sources["annotations"].get("meaning")
+    return Code(sources["digest"]["sha256"], git.get("gitCommit"), git.get("gitTree"), patch, meaning)
 
 
 def of_values(name: str, values: Mapping[str, Any], **more: Any) -> Descriptor:

@@ -99,6 +99,7 @@ def _fields(run: RunFacts) -> dict[Kind, dict[str, Any]]:
             "tree": run.code.tree,
             "patch": run.code.patch.sha256 if run.code.patch else None,
             "sources": run.code.sources,
+            "meaning": run.code.meaning,
         },
         "data": {path: digest for part, found in used.items() for path, digest in _digests(part, found)},
         "environment": dict(_flat({"device": run.device, "precision": run.precision, **run.determinism, **software}))

@@ -56,6 +56,8 @@ class Blob:
 class Code:
     """The source that ran. `sources` is the digest of the installed package's own files, known everywhere.
 
+    `meaning` is the digest of what the modules say that the run's steps rest on, comments and layout left out; of packages
+    that add models or methods, too. None in entries that were written before it was recorded.
     Inside git: the commit (None before the first one), the tree that a commit of the working state would have, and the
     patch from the commit to it. Outside git these three are None.
     """
@@ -64,6 +66,7 @@ class Code:
     commit: str | None = None
     tree: str | None = None
     patch: Blob | None = None
+    meaning: str | None = None
 
     @property
     def dirty(self) -> bool:
@@ -134,7 +137,6 @@ class RunFacts:
     metrics: Mapping[str, float] = field(default_factory=dict)
     main_metric: str | None = None
     density: float | None = None
-    byproducts: tuple[Artifact, ...] = ()
 
     def __post_init__(self) -> None:
         for text in (self.run, self.cell, self.arm, self.device, self.precision, self.main_metric or ""):
@@ -162,7 +164,6 @@ class Verdict:
     passed: tuple[str, ...] = ()
     warned: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
-    configuration: tuple[Artifact, ...] = ()
 
     @property
     def result(self) -> Result:

@@ -88,7 +88,6 @@ def facts(statement: Mapping[str, Any]) -> RunFacts:
             metrics={name: descriptor.number(value) for name, value in found["metrics"]["values"].items()},
             main_metric=found["metrics"]["main"],
             density=found["metrics"]["density"],
-            byproducts=_of_kind(byproducts, "byproduct"),
             started=_time(details["metadata"]["startedOn"]),
             finished=_time(details["metadata"]["finishedOn"]),
         )
@@ -105,7 +104,7 @@ def verification(verdict: Verdict) -> Statement:
     }
     predicate = {
         "result": verdict.result,
-        "configuration": [tested, *(descriptor.of_artifact(one, "configuration") for one in verdict.configuration)],
+        "configuration": [tested],
         "passedTests": list(verdict.passed),
         "warnedTests": list(verdict.warned),
         "failedTests": list(verdict.failed),
@@ -126,7 +125,6 @@ def verdict(statement: Mapping[str, Any]) -> Verdict:
             passed=tuple(predicate["passedTests"]),
             warned=tuple(predicate["warnedTests"]),
             failed=tuple(predicate["failedTests"]),
-            configuration=_of_kind(predicate["configuration"], "configuration"),
         )
         if found.result != predicate["result"]:
             raise ValueError(f"the result is {predicate['result']}, the tests say {found.result}")
@@ -161,8 +159,7 @@ def _dependencies(facts: RunFacts) -> list[descriptor.Descriptor]:
 def _byproducts(facts: RunFacts, steps: list[descriptor.Descriptor]) -> list[descriptor.Descriptor]:
     spelt = {name: descriptor.spelt(value) for name, value in facts.metrics.items()}
     metrics = descriptor.of_values("metrics", spelt, main=facts.main_metric, density=facts.density)
-    files = (descriptor.of_artifact(one, "byproduct") for one in facts.byproducts)
-    return [metrics, *steps, *files]
+    return [metrics, *steps]
 
 
 def _of_kind(found: list[dict[str, Any]], kind: str) -> tuple[Artifact, ...]:

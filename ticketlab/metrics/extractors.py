@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ticketlab.datasets.batches import Scaling
 from ticketlab.datasets.shape import ImageShape
 from ticketlab.errors import CorruptFile, DataError, Diverged, SpecError
+from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.metrics.evaluation_mode import evaluation_mode
 from ticketlab.models.build import build
 from ticketlab.randomness import Key
@@ -105,7 +106,18 @@ def lab_classifier(
     gain, offset = (" ".join(map(repr, values)) for values in (scaling.gain, scaling.offset))
     pipeline = f"uint8 {shape.channels}x{shape.size}x{shape.size}, v/255 * ({gain}) + ({offset})"
     digest = content_digest(classifier.state_dict())
-    return FeatureExtractor(f"labclassifier-{dataset}", dim, pipeline, digest, network)
+    return FeatureExtractor(_lab_name(options, dataset), dim, pipeline, digest, network)
+
+
+def _lab_name(options: LabClassifier, dataset: str) -> str:
+    """`labclassifier-<dataset>`, and what distinguishes it from the default, so that no two have one name and one curve.
+
+    That is the model as `-<kind>-<6 digits of the digest of its options>`, and the length of its training as `-<n>steps`.
+    """
+    default, name = type(options)(), f"labclassifier-{dataset}"
+    if options.model != default.model:
+        name += f"-{options.model.name}-{sha256_bytes(canonical_json(options.model.counting()))[:6]}"
+    return name if options.steps == default.steps else f"{name}-{options.steps}steps"
 
 
 class RandomConvolutions(nn.Module):

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from ticketlab.models.entering import input_shape
-from ticketlab.models.prunable import LayerKind, layer_kind, prunable, raw_weight
+from ticketlab.models.prunable import layer_kind, prunable, raw_weight
 
 if TYPE_CHECKING:
     from ticketlab.datasets.shape import ImageShape
+    from ticketlab.spec.drawing import LayerKind
 
 
 @dataclass(frozen=True)

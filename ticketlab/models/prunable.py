@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from torch import nn
 
 from ticketlab.models.spectral import SpectralLayer
 
-LayerKind = Literal["conv", "linear"]
+if TYPE_CHECKING:
+    from ticketlab.spec.drawing import LayerKind
 
 
 @dataclass(frozen=True, eq=False)

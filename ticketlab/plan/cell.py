@@ -7,6 +7,7 @@ from typing import Any
 
 from ticketlab.plan.arm import ArmPlan, Trained
 from ticketlab.plan.extracting import preparing
+from ticketlab.plan.inputs import REWOUND
 from ticketlab.plan.measuring import Measuring
 from ticketlab.plan.starting import starting
 from ticketlab.plan.steps import Control, Curve, Draw, Evaluate, Images, Step, Subset, Train
@@ -147,12 +148,12 @@ class CellPlanner:
             inputs["mask"] = mask
         begin, keep = 0, None
         if initial == "init" and rewind == "none" and before is not None:
-            inputs["start"] = before
+            inputs[REWOUND] = before
         if isinstance(rewind, RewindTo):
             if first is None:
                 keep = rewind.step
             elif initial == "init":
-                begin, inputs["start"] = rewind.step, first
+                begin, inputs[REWOUND] = rewind.step, first
         hears = None if evolving is None else evolving.hears
         if hears is not None:
             inputs.update(self._measuring().references())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ticketlab.cores import available_cores
 from ticketlab.datasets.manifest import SplitName, read_manifest
-from ticketlab.datasets.subset import count_of
+from ticketlab.errors import DataError
 from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.plan.arm import ArmPlan
 from ticketlab.plan.cell import CellPlanner
@@ -86,8 +86,8 @@ def plan(loaded: LoadedSpec, home: Callable[[str], Path], name: str | None = Non
     return Plan(name or loaded.spec.name, loaded.file, loaded.text_sha256, cells)
 
 
-def plan_cell(cell: Cell, home: Callable[[str], Path]) -> CellPlan:
-    """The plan of one resolved cell."""
+def plan_cell(cell: Cell, home: Callable[[str], Path], threads: int | None = None) -> CellPlan:
+    """The plan of one resolved cell; `threads` is the number of them where its spec names none, by default this machine's."""
     spec = cell.spec
     manifest = read_manifest(home(spec.data.dataset), spec.data.dataset)
     total = manifest.counts["train"]
@@ -102,14 +102,25 @@ def plan_cell(cell: Cell, home: Callable[[str], Path]) -> CellPlan:
         fit=spec.data.fit,
         scaling=spec.data.scaling,
     )
-    planner = CellPlanner(_counted(spec), images, total, count_of(spec.data.ratio, spec.data.count, total))
+    planner = CellPlanner(_counted(spec, threads or available_cores()), images, total, _kept(spec, total))
     return CellPlan(cell.name, dict(cell.labels), spec, planner.arms(), manifest.sha256)
 
 
-def _counted(spec: Spec) -> Spec:
-    """The spec with a number of threads, those of this machine where it asks for all: whoever does the work, uses as many.
+def _kept(spec: Spec, total: int) -> int:
+    """How many of the training images that are there are kept. DataError for none, or more than are there."""
+    kept = spec.data.kept_of(total)
+    if not 1 <= kept <= total:
+        raise DataError(
+            f"{kept} of {total} training images cannot be kept", mend=f"keep at least 1 and at most {total}"
+        )
+    return kept
 
-    What was asked stays as it is, so a run has one identity on every machine.
+
+def _counted(spec: Spec, threads: int) -> Spec:
+    """The spec with a number of threads, `threads` where it asks for all: whoever does the work, uses as many.
+
+    What was asked stays as it is, so the spec has one identity on every machine. Its steps, and so the run, have not
+    where numbers of cores differ: on a CPU another number of threads may sum in another order.
     """
-    threads = spec.compute.threads or available_cores()
-    return spec.model_copy(update={"compute": spec.compute.model_copy(update={"threads": threads})})
+    asked = spec.compute.threads or threads
+    return spec.model_copy(update={"compute": spec.compute.model_copy(update={"threads": asked})})

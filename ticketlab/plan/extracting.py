@@ -31,7 +31,7 @@ def extracting(
     if made is None:
         return {}
     model, objective = made
-    images = replace(images, scaling="standard")
+    images = replace(images, scaling=options.scaling)
     training = Train(
         seed=EXTRACTOR_SEED,
         images=images,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ticketlab.files import canonical_json, sha256_bytes
 
-ARITHMETIC = frozenset(("numpy", "torch", "torchvision"))
+PACKAGES_THAT_SUM = frozenset(("numpy", "torch", "torchvision"))
 """Packages that do sums: another release may round another way."""
 
 
@@ -30,7 +30,7 @@ def source_digest(modules: tuple[str, ...]) -> str:
 
 @cache
 def releases(modules: tuple[str, ...]) -> dict[str, str]:
-    """The releases of those of ARITHMETIC that the modules, or any they import, import; none of them is imported here."""
+    """The releases of those of PACKAGES_THAT_SUM that the modules, or any they import, import; none of them is imported here."""
     found = {package for name in closure(modules) for package in _packages(_source(name))}
     return {package: version(package) for package in sorted(found)}
 
@@ -117,14 +117,14 @@ def _imports(source: _Source) -> tuple[str, ...]:
 
 @cache
 def _packages(source: _Source) -> frozenset[str]:
-    """Those of ARITHMETIC that a module imports, in a function too."""
+    """Those of PACKAGES_THAT_SUM that a module imports, in a function too."""
     found: set[str] = set()
     for node in _running_nodes(_tree(source)):
         if isinstance(node, ast.Import):
             found.update(alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level:
             found.add((node.module or "").partition(".")[0])
-    return ARITHMETIC & found
+    return PACKAGES_THAT_SUM & found
 
 
 def _absolute(node: ast.ImportFrom, source: _Source) -> str:

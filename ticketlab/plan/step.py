@@ -137,8 +137,7 @@ def _inputs_first(last: Step) -> list[Step]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Compute):
-        # Counted where the run was planned, so that a digest says the same on every machine.
-        assert value.threads is not None, "the threads were not counted when the step was planned"
+        return _arithmetic(value)
     if isinstance(value, Section):
         return value.counting()
     if isinstance(value, Images | Measurement):
@@ -146,6 +145,20 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(part) for part in value]
     return value
+
+
+def _arithmetic(compute: Compute) -> dict[str, Any]:
+    """What may change the last bits. A spec that names a GPU says that CPU threads do not do its sums, so they do not count.
+
+    They do with `auto`: which device that is, is known where the step is performed, not where it is planned. They were
+    counted when the run was planned, so whoever performs the step finds the digest that its planner gave it.
+    """
+    counting = compute.counting()
+    if compute.device in ("cuda", "mps"):
+        del counting["threads"]
+    else:
+        assert compute.threads is not None, "the threads were not counted when the step was planned"
+    return counting
 
 
 def _made_by(value: Any) -> Iterator[str]:

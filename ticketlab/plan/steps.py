@@ -31,9 +31,6 @@ __all__ = [
     "Train",
 ]
 
-PREPARED = "prepared.safetensors"
-"""The file in which a step leaves what an objective made once of the real images."""
-
 
 def snapshot_file(number: int) -> str:
     """The file of a training that holds the network that is measured, as it was after `number` steps."""
@@ -84,10 +81,11 @@ class Start(Step):
 class Train(Step):
     """A training from given weights, under a given mask or one that it makes itself (`evolving`); `still`: none learn.
 
-    Inputs: `subset` (absent: all images), `mask` (absent: dense), `initial` (absent: initial values alone), `start`
-    (absent: from the initial weights), `prepared` and `looks_through` where the objective needs them. Writes weights, the moving average, buffers,
-    the ticket where the mask is its own, and every `snapshots` steps the network that is measured. A mask that depends
-    on measurements is told `heard`, with the inputs that a measurement needs; what it was told is in the rows.
+    Inputs: `subset` (absent: all images), `mask` (absent: dense), `pretrained` (absent: initial values alone),
+    `rewound` (absent: from the initial weights), `prepared` and `looks_through` where the objective needs them. Writes
+    weights, the moving average, buffers, the ticket where the mask is its own, and every `snapshots` steps the network
+    that is measured. A mask that depends on measurements is told `heard`, with the inputs that a measurement needs;
+    what it was told is in the rows.
     """
 
     performed_by: ClassVar[str] = "ticketlab.run.steps.train:perform"
@@ -122,7 +120,7 @@ class Train(Step):
 class Draw(Step):
     """Rounds `first` to `round` of drawing: scores, then the mask they keep.
 
-    Inputs: `weights` (a training), `mask`, `initial` (what the model starts from, if it is not initial values alone).
+    Inputs: `weights` (a training), `mask`, `pretrained` (what the model starts from, if it is not initial values alone).
 
     Rounds with no training between them are one step. A method that needs batches is given the `objective` and, of
     limited data, the `subset` as well.

@@ -10,8 +10,15 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ticketlab.files import owner, remove_abandoned, sha256_file, sync_folder, write_atomically, write_json
-from ticketlab.metrics import names
+from ticketlab.files import (
+    owner,
+    remove_abandoned,
+    sha256_file,
+    sync_folder,
+    write_atomically,
+    write_json,
+    write_listing,
+)
 from ticketlab.plan.experiment import ArmAddress, Plan
 from ticketlab.report.curves import curves_png
 from ticketlab.report.table import markdown
@@ -46,19 +53,13 @@ def arm_result(address: ArmAddress, store: Store) -> ArmResult:
         cell=address.cell.name,
         arm=address.plan.arm,
         density=density,
-        metrics=_in_reading_order(json.loads(files["metrics.json"].read_bytes())),
+        metrics=json.loads(files["metrics.json"].read_bytes()),
         files=files,
         # As they were when the step was finished: a file that was damaged since is not what was found.
         sha256={name: result.files[own] for name, (result, own) in found.items()},
         layer_densities=layers,
         collapsed=[layer for layer, share in layers.items() if share == 0],
     )
-
-
-def _in_reading_order(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Distances and accuracy first, then precision before recall: the order papers give them in."""
-    order = (*names.PRDC, names.LOSS)
-    return dict(sorted(metrics.items(), key=lambda item: order.index(item[0]) if item[0] in order else -1))
 
 
 def publish_arm(plan: Plan, address: ArmAddress, result: ArmResult, project: Project) -> Path:
@@ -91,7 +92,7 @@ def publish_overview(plan: Plan, results: Sequence[ArmResult], project: Project,
         {place_of(folder, arm.name, name) for arm in results for name in arm.files if name in VERSIONED},
     )
     _remove_other_arms(folder, {arm.name for arm in results})
-    write_json(folder / "metrics.json", {r.name: {"density": r.density, **r.metrics} for r in results})
+    write_listing(folder / "metrics.json", {r.name: {"density": r.density, **r.metrics} for r in results})
     journals = {result.name: _curve(addresses[result.name], store) for result in results}
     write_atomically(folder / "curves.csv", _curves_csv(journals))
     write_atomically(folder / "curves.png", curves_png(journals))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from typing import Any
 from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.ledger.facts import Artifact, Code, RunFacts, StepFact, Surroundings
 from ticketlab.plan.experiment import ArmAddress, Plan
-from ticketlab.plan.steps import PREPARED, Step
+from ticketlab.plan.inputs import PREPARED
+from ticketlab.plan.sources import source_digest
+from ticketlab.plan.steps import Step
 from ticketlab.run.project import Project
 from ticketlab.run.published import ArmResult, place_of, run_id
 from ticketlab.run.store import Store
@@ -46,7 +49,7 @@ def run_facts(
         precision=spec.compute.precision,
         determinism=made_on["determinism"],
         machine=made_on["machine"],
-        code=code,
+        code=replace(code, meaning=source_digest(_modules(steps))),
         packages=made_on["packages"],
         started=started,
         finished=datetime.now(UTC),
@@ -74,6 +77,11 @@ def _splits(address: ArmAddress) -> Iterator[Artifact]:
     for split, digest in sorted(address.cell.splits.items()):
         name = f"{dataset}/{split}.safetensors"
         yield Artifact(name, digest, path=f"data/{name}")
+
+
+def _modules(steps: Sequence[Step]) -> tuple[str, ...]:
+    """The modules that do the work of all these steps."""
+    return tuple(sorted({module for step in steps for module in step.sources()}))
 
 
 def _start(described: Path) -> Artifact:

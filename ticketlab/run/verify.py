@@ -2,46 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import zip_longest
 from pathlib import Path
-from typing import Literal
 
-from ticketlab.files import canonical_json, sha256_bytes, sha256_file
+from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.ledger import capture
 from ticketlab.ledger.chain import Chain
-from ticketlab.ledger.diff import STEPS, Difference, difference
+from ticketlab.ledger.diff import Difference, difference
 from ticketlab.ledger.entry import Entry
-from ticketlab.ledger.facts import RunFacts, StepFact, Verdict
+from ticketlab.ledger.facts import RunFacts, Verdict
 from ticketlab.ledger.statement import facts, provenance, verification
-from ticketlab.plan.experiment import ArmAddress, Plan, plan_cell
+from ticketlab.plan.experiment import ArmAddress
+from ticketlab.run.compared import Compared, Finding, compared_files, compared_steps
 from ticketlab.run.crew import Alone, Engage, Job
 from ticketlab.run.events import Listener
+from ticketlab.run.other_arithmetic import is_other_arithmetic
 from ticketlab.run.project import Project
+from ticketlab.run.recorded_spec import recorded_plan
 from ticketlab.run.store import Store
-from ticketlab.spec.loading import Cell
-from ticketlab.spec.spec import Spec
-
-BAND = 1e-2
-"""Relative difference up to which a metric measured on another machine counts as the same."""
 
 NO_CAUSE = ("cell", "arms", "name", "about")
 """Fields in which a run done again may differ from the recorded one without being another run."""
-
-Finding = Literal["IDENTICAL", "WITHIN BAND", "DIFFERS"]
-
-
-@dataclass(frozen=True)
-class Compared:
-    """One thing compared, and for one that differs the first output (or file) that does."""
-
-    name: str
-    finding: Finding
-    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,10 +57,11 @@ def verify(
     """Check the files of a recorded run and (unless `quick`) have every step of it done again in a store of its own.
 
     Nothing is taken from the store: the work is done from the recorded spec, the data and the code at hand, by whom
-    `engage` says. The result is appended to the ledger as an in-toto Test Result. LedgerError if the entry is not the record of a run.
+    `engage` says. The result is appended to the ledger as an in-toto Test Result. LedgerError if the entry is not the record of a run, or
+    of one in another version of the language.
     """
     recorded = facts(entry.statement)
-    files = list(_compared_files(recorded, project))
+    files = list(compared_files(recorded, project.root))
     steps: list[Compared] = []
     causes: list[Difference] = []
     if not quick:
@@ -95,17 +80,6 @@ def _scratch(project: Project) -> Path:
     return folder
 
 
-def _compared_files(recorded: RunFacts, project: Project) -> Iterator[Compared]:
-    for subject in recorded.subjects:
-        path = project.root / (subject.path or subject.name)
-        if not path.is_file():
-            yield Compared(f"file {subject.name}", "DIFFERS", f"{subject.path} is not there")
-        elif sha256_file(path) != subject.sha256:
-            yield Compared(f"file {subject.name}", "DIFFERS", f"{subject.path} is not the file that was recorded")
-        else:
-            yield Compared(f"file {subject.name}", "IDENTICAL")
-
-
 def _done_again(
     recorded: RunFacts, entry: Entry, job: Job, address: ArmAddress, engage: Engage
 ) -> tuple[list[Compared], list[Difference]]:
@@ -114,10 +88,11 @@ def _done_again(
 
     started = datetime.now(UTC)
     engage(job).arm(address)
+    result = arm_result(address, job.store)
     fresh = run_facts(
         job.plan,
         address,
-        arm_result(address, job.store),
+        result,
         started,
         capture.code(job.project.root),
         job.project,
@@ -125,99 +100,14 @@ def _done_again(
     )
     now = provenance(fresh)
     causes = [one for one in difference(entry.statement, now) if one.kind != "result" and one.path not in NO_CAUSE]
-    return list(_compared_steps(recorded, fresh, _elsewhere(causes))), causes
-
-
-def recorded_plan(recorded: RunFacts, project: Project) -> tuple[Plan, ArmAddress]:
-    """The plan of a recorded run, made from its statement alone."""
-    spec = Spec.model_validate_json(json.dumps({**recorded.spec, "arms": [recorded.arm]}), strict=True)
-    cell = plan_cell(Cell({}, "", spec), project.home)
-    digest = recorded.spec_file.sha256 if recorded.spec_file else ""
-    file = Path(recorded.spec_file.name if recorded.spec_file else spec.name)
-    planned = Plan(spec.name, file, digest, (cell,))
-    return planned, ArmAddress(cell, cell.arms[0])
-
-
-ARITHMETIC = frozenset(
-    (
-        "device",
-        "torch",
-        "threads",
-        "interop_threads",
-        "mkldnn",
-        "flush_denormal",
-        "cuda",
-        "cudnn",
-        "gpu",
-        "cpu",
-        "cpu_capability",
-        "cores",
-        "architecture",
-        "packages.torch",
-        "packages.numpy",
-        "float32_matmul_precision",
-    )
-)
-"""What the last bits of sums depend on beside spec, code and data."""
-
-
-def _elsewhere(causes: Sequence[Difference]) -> bool:
-    """Whether the arithmetic is another and nothing else that counts: only then are other bits to be expected.
-
-    Statistics and extractor are made by steps, so they follow the arithmetic; a commit says nothing where the sources
-    are the same.
-    """
-    same_sources = not any(one.kind == "code" and one.path == "sources" for one in causes)
-    counting = [
-        one
-        for one in causes
-        if not one.path.startswith(("statistics.", "extractor."))
-        and not (one.kind == "code" and same_sources)
-        and one.kind in ("spec", "code", "data")
-    ]
-    return not counting and any(_of_arithmetic(one) for one in causes)
-
-
-def _of_arithmetic(cause: Difference) -> bool:
-    """Whether the machine did sums otherwise: for the run as a whole, or for a step taken from another's store."""
-    if cause.kind in ("environment", "machine") and cause.path.startswith(STEPS):
-        return cause.path.rpartition(".")[2] in ARITHMETIC
-    return cause.path in ARITHMETIC
-
-
-def _compared_steps(recorded: RunFacts, fresh: RunFacts, elsewhere: bool) -> Iterator[Compared]:
-    """Step by step in the order they were done.
-
-    Steps that differ are within the band if the run was done elsewhere and what it measured in the end is.
-    """
-    close: Finding = "WITHIN BAND" if elsewhere and _within_band(recorded.metrics, fresh.metrics) else "DIFFERS"
-    found = {subject.name: subject.sha256 for subject in fresh.subjects}
-    for subject in recorded.subjects:
-        same = found.get(subject.name) == subject.sha256
-        yield Compared(f"result {subject.name}", "IDENTICAL" if same else close, "" if same else subject.name)
-    for then, now in zip_longest(recorded.steps, fresh.steps):
-        if then is None or now is None:
-            yield Compared((then or now).name, "DIFFERS", "only then" if now is None else "only now")
-            continue
-        differing = _differing_output(then, now)
-        yield Compared(now.name, close, differing) if differing else Compared(now.name, "IDENTICAL")
-
-
-def _differing_output(then: StepFact, now: StepFact) -> str | None:
-    names = sorted(then.outputs.keys() | now.outputs.keys())
-    return next((name for name in names if then.outputs.get(name) != now.outputs.get(name)), None)
-
-
-def _within_band(then: Mapping[str, float], now: Mapping[str, float]) -> bool:
-    return then.keys() == now.keys() and all(
-        abs(then[name] - now[name]) <= BAND * max(abs(then[name]), abs(now[name])) for name in then
-    )
+    elsewhere = is_other_arithmetic(causes)
+    return list(compared_steps(recorded, fresh, result.files, job.project.root, elsewhere)), causes
 
 
 def _verdict(found: Verification, recorded: RunFacts, entry: Entry) -> Verdict:
     by_finding: dict[Finding, list[str]] = {"IDENTICAL": [], "WITHIN BAND": [], "DIFFERS": []}
     for one in (*found.files, *found.steps):
-        by_finding[one.finding].append(one.name)
+        by_finding[one.finding].append(one.said)
     return Verdict(
         run=found.run,
         statement=sha256_bytes(canonical_json(dict(entry.statement))),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Literal
 
 from pydantic import Field
@@ -41,3 +42,12 @@ class Data(Section):
         description="Pixel range: symmetric [-1, 1], standard (zero mean and unit variance per channel), unit [0, 1]; "
         "null is symmetric for GANs and standard for all others.",
     )
+
+    def kept_of(self, total: int) -> int:
+        """How many of `total` training images are kept: `count`, int(total * ratio) without rounding error, or all.
+
+        The ratio is taken as the decimal it is written as. Whether so many are there, the caller asks.
+        """
+        if self.count is not None:
+            return self.count
+        return total if self.ratio is None else int(total * Fraction(str(self.ratio)))

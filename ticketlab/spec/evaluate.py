@@ -13,7 +13,7 @@ from ticketlab.spec.model import Model, ModelChoice
 from ticketlab.spec.optimizer import Adam
 from ticketlab.spec.rate_schedule import Cosine
 from ticketlab.spec.section import SMOKE_STEPS, Choice, Section, family
-from ticketlab.spec.task import CLASSIFIER, Split
+from ticketlab.spec.task import CLASSIFIER, Scaling, Split
 from ticketlab.spec.train import CrossEntropy, Objective
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ class ExtractorChoice(Choice):
     `made_by` names a function (options, shape) -> FeatureExtractor (ticketlab/metrics/extractors.py); of one that is
     trained, (options, shape, weights, dataset=, scaling=).
     """
+
+    scaling: ClassVar[Scaling] = "standard"
+    """How one that is trained sees images, whatever the networks that are measured through it see."""
 
     def training(self) -> tuple[ModelChoice, Objective] | None:
         """What is trained to make it, and how; None for one that is made without training."""

@@ -151,7 +151,10 @@ def measuring(task: Task) -> dict[str, type[MetricChoice]]:
     return {member.model_fields["kind"].default: member for member in _FAMILY.members() if task in member.measures}
 
 
-def usual_metrics(task: Task) -> tuple[MetricChoice, ...]:
-    """What networks of a task are measured by unless the spec says otherwise."""
+def metrics_of(spec: Spec) -> tuple[MetricChoice, ...]:
+    """What a spec has measured: the metrics that it names, else what is usual for its model's task."""
+    if spec.evaluate.metrics is not None:
+        return spec.evaluate.metrics
+    task = spec.model.trains
     known = measuring(task)
     return tuple(known[name]() for name in task.usual)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ticketlab.spec.evolving import Evolving
 from ticketlab.spec.impossible import Impossible
-from ticketlab.spec.metric import Metric, usual_metrics
+from ticketlab.spec.metric import Metric, metrics_of
 
 if TYPE_CHECKING:
     from ticketlab.spec.positions import Path
@@ -60,7 +60,7 @@ class Regenerative(Evolving):
 
     def settled(self, spec: Spec, at: Path) -> Self:
         """The first metric that falls; refuses one that does not, or that is not measured."""
-        measured = spec.evaluate.metrics or usual_metrics(spec.model.trains)
+        measured = metrics_of(spec)
         falling = [metric for metric in measured if metric.falls]
         if self.judge is not None and self.judge not in falling:
             what = f"`{self.judge.name}` is not among the metrics that are measured and fall as networks get better"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from ticketlab.spec.arm import ArmChoice, Dense
@@ -10,7 +9,7 @@ from ticketlab.spec.catalog import KNOWN
 from ticketlab.spec.drawing import Probed
 from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.language import place_at
-from ticketlab.spec.metric import usual_metrics
+from ticketlab.spec.metric import metrics_of
 from ticketlab.spec.ticket import NoTicket
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def _refuse_too_few_to_probe(ticket: Choice, data: Data, dataset: DatasetFacts) 
     """Fewer images than the probe set has cannot hold enough of every class, however they are chosen."""
     if not isinstance(ticket, Probed) or not ticket.scores_need & {"inputs", "losses"}:
         return
-    kept, asked = _kept(data, dataset), ticket.probe.per_class
+    kept, asked = data.kept_of(dataset.train), ticket.probe.per_class
     if kept < asked * dataset.classes:
         raise Impossible(
             ("ticket", "probe", "per_class"),
@@ -71,13 +70,6 @@ def _refuse_too_few_to_probe(ticket: Choice, data: Data, dataset: DatasetFacts) 
             if kept >= dataset.classes
             else f"keep at least {dataset.classes} images",
         )
-
-
-def _kept(data: Data, dataset: DatasetFacts) -> int:
-    """How many training images are kept."""
-    if data.count is not None:
-        return data.count
-    return dataset.train if data.ratio is None else int(Fraction(str(data.ratio)) * dataset.train)
 
 
 def _names_of_task(path: tuple[str, ...], task: Task) -> str:
@@ -109,7 +101,7 @@ def _data(data: Data, model: ModelChoice, dataset: DatasetFacts) -> Data:
             f"{data.count} images asked of {dataset.train}",
             mend=f"at most {dataset.train} for {dataset.name}",
         )
-    if _kept(data, dataset) < 1:
+    if data.kept_of(dataset.train) < 1:
         raise Impossible(("data", "ratio"), f"{data.ratio} of {dataset.train} images is none", mend="a larger ratio")
     size = data.size or dataset.size
     if model.sizes is not None and size not in model.sizes:
@@ -131,8 +123,7 @@ def _data(data: Data, model: ModelChoice, dataset: DatasetFacts) -> Data:
 def _evaluate(spec: Spec, dataset: DatasetFacts) -> Evaluate:
     evaluate, task = spec.evaluate, spec.model.trains
     metrics = tuple(
-        metric.settled(spec, ("evaluate", "metrics", position))
-        for position, metric in enumerate(evaluate.metrics or usual_metrics(task))
+        metric.settled(spec, ("evaluate", "metrics", position)) for position, metric in enumerate(metrics_of(spec))
     )
     names = [metric.name for metric in metrics]
     for position, name in enumerate(names):

@@ -115,6 +115,13 @@ class Mask(Mapping[str, Tensor]):
             raise ValueError("masks of different layers cannot be nested")
         return not any(bool((kept & ~other._layers[name]).any()) for name, kept in self._layers.items())
 
+    def agreement(self, other: Mask) -> Fraction:
+        """Share of the weights that both keep or both prune, exact, in [0, 1]. ValueError if the layers differ."""
+        if self.shapes() != other.shapes():
+            raise ValueError("masks of different layers cannot be compared")
+        agreeing = sum(int((kept == other._layers[name]).count_nonzero()) for name, kept in self._layers.items())
+        return Fraction(agreeing, self.size)
+
     def digest(self) -> str:
         """Canonical sha256 (hex) of names, shapes and bits, whatever the order of the layers and the file format."""
         names = sorted(self._layers)
@@ -123,16 +130,3 @@ class Mask(Mapping[str, Tensor]):
         for name in names:
             content.update(packed_bits(self._layers[name]).tobytes())
         return content.hexdigest()
-
-    def applied_to(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Copies of `tensors` with every pruned entry exactly +0; tensors that the mask does not name pass through.
-
-        ValueError if a layer of the mask is missing or has another shape. Values that are not finite are cleared too.
-        """
-        for name, shape in self.shapes().items():
-            if name not in tensors or tuple(tensors[name].shape) != shape:
-                raise ValueError(f"{name}: no tensor of shape {shape} to apply the mask to")
-        return {
-            name: tensor.masked_fill(~self._layers[name].to(tensor.device), 0) if name in self._layers else tensor
-            for name, tensor in tensors.items()
-        }

@@ -10,11 +10,6 @@ if TYPE_CHECKING:
     from ticketlab.spec.drawing import LayerKind, Schedule
 
 
-def is_by_kind(schedule: Schedule) -> bool:
-    """Whether conv and linear weights have budgets of their own."""
-    return not isinstance(schedule.rate if schedule.rate is not None else schedule.density, float)
-
-
 def kept_after(schedule: Schedule, rounds_done: int, size: int, kind: LayerKind | None = None) -> int:
     """How many of `size` weights that share one budget are kept after `rounds_done` of `schedule.rounds` rounds.
 

@@ -9,7 +9,7 @@ from math import prod
 from typing import TYPE_CHECKING, cast
 
 from ticketlab.made import made
-from ticketlab.tickets.schedule import is_by_kind, kept_after
+from ticketlab.tickets.schedule import kept_after
 
 if TYPE_CHECKING:
     from ticketlab.spec.drawing import LayerKind, Schedule
@@ -67,7 +67,7 @@ def of_each_network(layers: Iterable[str]) -> dict[str, list[str]]:
 
 def together(options: ScopeChoice, layers: Mapping[str, Layer], schedule: Schedule, round: int) -> list[Budget]:
     """One budget per network, and per kind of layer where the schedule has shares per kind."""
-    by_kind = is_by_kind(schedule)
+    by_kind = schedule.by_kind is not None
     groups: dict[tuple[str, ...], list[str]] = {}
     for name, layer in layers.items():
         address = (network_of(name), layer.kind) if by_kind else (network_of(name),)
@@ -81,7 +81,7 @@ def apart(options: ScopeChoice, layers: Mapping[str, Layer], schedule: Schedule,
 
 
 def _budget(names: tuple[str, ...], layers: Mapping[str, Layer], schedule: Schedule, round: int) -> Budget:
-    kind = layers[names[0]].kind if is_by_kind(schedule) else None
+    kind = layers[names[0]].kind if schedule.by_kind is not None else None
     return Budget(names, kept_after(schedule, round, sum(layers[name].size for name in names), kind))
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ticketlab.errors import CorruptFile, Interrupted
 from ticketlab.files import sha256_bytes
 from ticketlab.models.prunable import PrunableWeight, prunable
+from ticketlab.plan.inputs import PRETRAINED
 from ticketlab.randomness import Key
 from ticketlab.run.device import arrange
 from ticketlab.run.steps.networks import initial_networks, load_networks, trained_weights
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 def perform(asked: Step, place: Workplace) -> None:
     """Write `ticket.safetensors`: the mask after the last round, with where it comes from."""
     step = cast("Draw", asked)
-    given = place.input("initial", "weights.safetensors")
+    given = place.input(PRETRAINED, "weights.safetensors")
     networks = initial_networks(step.model, step.images, step.seed, "init", given)
     about = TicketFacts(step.ticket.name, step.first - 1, step.seed, content_digest(tensors_of(networks)))
     _give_ranked_weights(networks, step, place)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from ticketlab.files import write_atomically, write_json
+from ticketlab.files import write_atomically, write_listing
 from ticketlab.run.device import arrange
 from ticketlab.run.steps.measure import measurer
 from ticketlab.run.steps.networks import initial_networks, load_networks, trained_weights
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 def perform(asked: Step, place: Workplace) -> None:
-    """Write `metrics.json` and, for generators, `samples.png`."""
+    """Write `metrics.json`, in the order asked, and for generators `samples.png`."""
     step = cast("Evaluate", asked)
     device = arrange(step.compute)
     path = place.input("weights", "weights.safetensors")
     assert path is not None, "a training is evaluated"
     network = trained_network(step, path, device)
     found = measurer(step.measurement, step.images, step.seed, place, device)(network)
-    write_json(place.out / "metrics.json", found.metrics)
+    write_listing(place.out / "metrics.json", found.metrics)
     place.log(step.after, found.metrics)
     if found.grid is not None:
         write_atomically(place.out / "samples.png", found.grid)

@@ -58,7 +58,7 @@ def extractor_of(
     if path is None:
         extractor = cast("FeatureExtractor", build(options, shape))
     else:
-        scaling = scaling_of(images, "standard", place)
+        scaling = scaling_of(images, options.scaling, place)
         state = under("classifier", trained_weights(path))
         extractor = cast(
             "FeatureExtractor",

@@ -9,7 +9,7 @@ from torch import nn
 
 from ticketlab.datasets.pack import Split
 from ticketlab.made import made
-from ticketlab.plan.steps import PREPARED
+from ticketlab.plan.inputs import PREPARED
 from ticketlab.run.steps.images import scaling_of, shown
 from ticketlab.run.steps.measure_samples import extractor_of
 from ticketlab.run.steps.networks import trained_weights

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from ticketlab.made import made
-from ticketlab.plan.steps import PREPARED
+from ticketlab.plan.inputs import PREPARED
 from ticketlab.run.device import arrange
 from ticketlab.run.steps.measure_samples import extractor_of
 from ticketlab.run.steps.prepare import training_images

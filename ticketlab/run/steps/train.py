@@ -13,6 +13,7 @@ from ticketlab.files import write_atomically
 from ticketlab.made import made
 from ticketlab.models.changed_weight import settle
 from ticketlab.models.prunable import prunable
+from ticketlab.plan.inputs import PRETRAINED, REWOUND
 from ticketlab.plan.steps import snapshot_file
 from ticketlab.randomness import Key
 from ticketlab.run.device import Device, arrange
@@ -38,11 +39,11 @@ def perform(asked: Step, place: Workplace) -> None:
     """Write `weights.safetensors` (and `rewind.safetensors` where a later round returns to an early step)."""
     step = cast("Train", asked)
     device = arrange(step.compute)
-    given = place.input("initial", "weights.safetensors")
+    given = place.input(PRETRAINED, "weights.safetensors")
     networks = initial_networks(step.model, step.images, step.seed, step.initial, given)
-    start = place.input("start", "rewind.safetensors" if step.begin else "weights.safetensors")
-    if start is not None:
-        load_networks(networks, trained_weights(start))
+    rewound = place.input(REWOUND, "rewind.safetensors" if step.begin else "weights.safetensors")
+    if rewound is not None:
+        load_networks(networks, trained_weights(rewound))
     initial = content_digest(tensors_of(networks))
     for network in networks.values():
         device.place(network)
