@@ -131,6 +131,9 @@ def test_what_can_change_no_result_is_a_short_list() -> None:
         "compute.log_every",
         "model.start.file",
         "evaluate.extractor.model.start.file",
+        "evaluate.extractor.file",
+        "train.extractor.file",
+        "ticket.search.extractor.file",
         "train.extractor.model.start.file",
         "ticket.search.extractor.model.start.file",
     }

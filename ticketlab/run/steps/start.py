@@ -17,7 +17,7 @@ from ticketlab.models.build import build
 from ticketlab.models.pretrained import ORIGINS, load
 from ticketlab.models.torch_file import read_state_dict
 from ticketlab.randomness import Key
-from ticketlab.run.start_file import WEIGHTS, StartFile
+from ticketlab.run.wanted_file import WEIGHTS, WantedFile
 from ticketlab.training import checkpoint
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def perform(asked: Step, place: Workplace) -> None:
     start, backbone = step.model.start, step.model.backbone
     assert start is not None, "a start is planned for a model that has one"
     assert backbone is not None, "the spec was not resolved"
-    described: StartFile = made(start.made_by)(start, step.model, place.home(WEIGHTS))
+    described: WantedFile = made(start.made_by)(start, step.model, place.home(WEIGHTS))
     path, digest = described.checked()
     networks = build(step.model, ImageShape(step.channels, step.size, step.classes), Key(0))
     network, _, part = backbone.partition(".")
