@@ -105,6 +105,7 @@ def test_files_that_are_not_its_weights_are_refused_by_name(theirs: nn.Module, t
         ({**tensors, first: torch.ones(2, 3, 3, 3)}, first),
         ({**tensors, first: tensors[first] * torch.nan}, "finite"),
         ({"fc.weight": torch.ones(())}, "Missing"),
+        ({**tensors, "fc.weight": torch.ones(1008, 2048), "fc.bias": torch.ones(1008)}, "TensorFlow's"),
     ):
         options = file_of(wrong, tmp_path)
         with pytest.raises(DataError, match=said) as caught:

@@ -32,6 +32,9 @@ DEVIATION = (0.229, 0.224, 0.225)
 AUXILIARY = "AuxLogits."
 """The second classifier, which only helps to train the network."""
 
+TENSORFLOW_CLASSES = 1008
+"""Of the network of the FID: it has tensors of the same names and other pools, so here it would see wrong features."""
+
 _NAMED_BY = 8
 
 
@@ -109,6 +112,8 @@ def _network(classes: int) -> Inception3:
 def _loaded(tensors: Mapping[str, Tensor], where: str) -> Inception3:
     """The network with the tensors of a file as its own, in single precision."""
     head = tensors.get("fc.weight")
+    if head is not None and len(head.shape) > 1 and len(head) == TENSORFLOW_CLASSES:
+        raise _refused("with 1008 classes they are TensorFlow's, and so is the network they fit", where)
     network = _network(len(head) if head is not None and head.dim() else 1)
     single = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
     try:
