@@ -140,7 +140,7 @@ def refused(project: Path, said: str, **parts: Any) -> None:
     file.write_text(
         ANY_TRAINING.format(
             dataset="fashion-mnist",
-            **{k: json.dumps(v)[1:-1] if k == "train" else json.dumps(v) for k, v in parts.items()},
+            **{name: json.dumps(part) for name, part in parts.items()},
         )
     )
     with pytest.raises(SpecError, match=said) as caught:
