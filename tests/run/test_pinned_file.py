@@ -129,7 +129,7 @@ def test_a_smoke_run_looks_through_noise_where_the_file_is_not_here_and_says_so(
     outcome = ticketlab.run(opened(project, extractor, smoke=True), listener=events.append)
     assert outcome.failures == []
     told = [event.text for event in events if isinstance(event, Notice)]
-    assert any(text.startswith("noise-like-inception.pth stands in") for text in told)
+    assert any(text.startswith("noise-like-inception.safetensors stands in") for text in told)
     here = opened(project, written(project), smoke=True).plan.cells[0].spec.evaluate.extractor
     assert isinstance(here, Inception)
     assert here.file == "w.pth"

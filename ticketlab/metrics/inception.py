@@ -14,7 +14,7 @@ from torchvision.models.inception import Inception3
 
 from ticketlab.errors import DataError
 from ticketlab.metrics.extractors import FeatureExtractor
-from ticketlab.models.torch_file import read_state_dict
+from ticketlab.models.weights_file import read
 from ticketlab.randomness import Key
 from ticketlab.tensors import content_digest
 
@@ -49,7 +49,7 @@ def inception(options: Inception, shape: ImageShape) -> FeatureExtractor:
             f"Inception-v3 looks at colours, and these images have {shape.channels} channels",
             mend="evaluate.extractor.kind: random_conv",
         )
-    tensors = read_state_dict(Path(options.file))
+    tensors = read(Path(options.file))
     used = {name: value for name, value in tensors.items() if not name.startswith(AUXILIARY)}
     network = _loaded(used, options.file)
     head, dim = network.fc, network.fc.in_features

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import torch
 
 from ticketlab.datasets.synthetic import PREFIX
 from ticketlab.files import sha256_bytes, write_atomically
@@ -38,17 +35,16 @@ def _file_or_noise(file: PinnedFile, project: Project) -> PinnedFile:
     wanted = pinned(file, project.home(WEIGHTS))
     if wanted.at_hand() is not None:
         return file
-    path = project.lab / WEIGHTS / f"{PREFIX}{Path(wanted.name).stem}.pth"
+    path = project.lab / WEIGHTS / f"{PREFIX}{Path(wanted.name).stem}.safetensors"
     return file.model_copy(update={"file": str(path), "sha256": _written(file, path)})
 
 
 @cache
 def _written(file: PinnedFile, path: Path) -> str:
     """The sha256 of a file of noise, written once for all cells."""
-    content = io.BytesIO()
-    torch.save(made(file.noise_by)(file), content)
-    write_atomically(path, content.getvalue())
-    return sha256_bytes(content.getvalue())
+    content = checkpoint.encode(made(file.noise_by)(file), {"stands in for": file.file})
+    write_atomically(path, content)
+    return sha256_bytes(content)
 
 
 def on_hand_or_noise(model: ModelChoice, shape: ImageShape, project: Project) -> ModelChoice:
