@@ -29,13 +29,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class FeatureExtractor:
-    """A fixed network from uint8 images to `dim` features; `name` and `pipeline` say which, the digest proves it."""
+    """A fixed network from uint8 images to `dim` features; `name` and `pipeline` say which, the digest proves it.
+
+    `head` is the linear layer from features to the logits of classes, where the network was trained to tell some apart.
+    """
 
     name: str
     dim: int
     pipeline: str
     weights_sha256: str
     network: nn.Module
+    head: nn.Linear | None = None
 
     def features(self, images: Tensor, batch: int) -> NDArray[np.float64]:
         """Features (n, dim) of uint8 `images` (n, C, S, S), computed `batch` at a time on the network's device.
@@ -53,6 +57,17 @@ class FeatureExtractor:
         if not np.isfinite(rows).all():
             raise DataError(f"the extractor {self.name} gave features that are not finite")
         return rows
+
+    def probabilities(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What it takes images with these features (n, dim) for: a probability for each class (n, classes), in float64.
+
+        SpecError for an extractor without classes.
+        """
+        if self.head is None:
+            raise SpecError(f"the extractor {self.name} has no classes", where="evaluate.extractor")
+        parts = {name: part.detach().cpu().double() for name, part in self.head.named_parameters()}
+        logits = F.linear(torch.from_numpy(features), parts["weight"], parts.get("bias"))
+        return np.asarray(logits.softmax(1).numpy())
 
     def look(self, images: Tensor) -> Tensor:
         """Features (n, dim) of images (n, C, S, S) with values from 0 to 255, bytes or not, on the network's device.
@@ -106,7 +121,9 @@ def lab_classifier(
     gain, offset = (" ".join(map(repr, values)) for values in (scaling.gain, scaling.offset))
     pipeline = f"uint8 {shape.channels}x{shape.size}x{shape.size}, v/255 * ({gain}) + ({offset})"
     digest = content_digest(classifier.state_dict())
-    return FeatureExtractor(_lab_name(options, dataset), dim, pipeline, digest, network)
+    head = getattr(classifier, "fc", None)
+    name = _lab_name(options, dataset)
+    return FeatureExtractor(name, dim, pipeline, digest, network, head if isinstance(head, nn.Linear) else None)
 
 
 def _lab_name(options: LabClassifier, dataset: str) -> str:

@@ -28,6 +28,11 @@ def kernel_key(extractor: str, dim: int) -> str:
     return f"mmd3_{_extractor(extractor)}_{dim}"
 
 
+def inception_score_key(extractor: str) -> str:
+    """The key of an inception score, e.g. `inception_score_labclassifier-mnist`; "IS" names TensorFlow's alone."""
+    return f"inception_score_{_extractor(extractor)}"
+
+
 def _extractor(name: str) -> str:
     if not EXTRACTOR.fullmatch(name):
         raise ValueError(f"{name!r} cannot be part of a metric's key: letters, digits, '.', '_' and '-' only")

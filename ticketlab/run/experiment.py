@@ -21,6 +21,8 @@ from ticketlab.run.reading import at_hand, load_spec
 from ticketlab.run.store import Store
 from ticketlab.run.tracked import is_told
 from ticketlab.spec.loading import LoadedSpec
+from ticketlab.spec.pinned_file import PinnedFile
+from ticketlab.spec.within import within
 from ticketlab.tracking import dvc
 
 LONGEST_SUFFIX = 60
@@ -193,7 +195,7 @@ def tell_stand_ins(experiment: Experiment, listener: Listener) -> None:
     from ticketlab.datasets.synthetic import PREFIX
 
     specs = [cell.spec for cell in experiment.plan.cells]
-    used = {Path(getattr(spec.model.start, "file", None) or "").name for spec in specs}
+    used = {Path(file.file).name for spec in specs for file in within(spec, PinnedFile)}
     for name in sorted(used | {spec.data.dataset for spec in specs}):
         if name.startswith(PREFIX):
             listener(Notice(f"{name} stands in for what is not on this machine, in this smoke run only"))

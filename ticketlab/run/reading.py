@@ -12,9 +12,12 @@ from ticketlab.run.project import Project
 from ticketlab.spec.catalog import PINS, DatasetFacts, facts
 from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.loading import LoadedSpec, load
+from ticketlab.spec.pinned_file import PinnedFile
 from ticketlab.spec.resolve import resolve
 from ticketlab.spec.smoke import smoke
 from ticketlab.spec.spec import Spec
+from ticketlab.spec.start import StartChoice
+from ticketlab.spec.within import within
 
 
 def load_spec(file: Path, overrides: Sequence[str] = (), project: Project | None = None) -> LoadedSpec:
@@ -38,12 +41,12 @@ def load_spec(file: Path, overrides: Sequence[str] = (), project: Project | None
 def _at_smoke_size(spec: Spec, dataset: DatasetFacts, project: Project) -> Spec:
     """The spec made tiny, on noise in the dataset's shape and layout where dataset or weights are not at hand."""
     tiny = smoke(spec, dataset.classes)
-    if tiny.model.start is not None:
-        from ticketlab.run.stand_in_weights import on_hand_or_noise
+    if any(within(tiny, PinnedFile)) or any(within(tiny, StartChoice)):
+        from ticketlab.run.stand_in_weights import with_stand_ins
 
         assert tiny.data.size is not None, "the spec was not resolved"
         shape = ImageShape(dataset.channels, tiny.data.size, dataset.classes)
-        tiny = tiny.model_copy(update={"model": on_hand_or_noise(tiny.model, shape, project)})
+        tiny = with_stand_ins(tiny, shape, project)
     if at_hand(dataset.name, project.root):
         return tiny
     from ticketlab.datasets.synthetic import stand_in

@@ -12,14 +12,39 @@ from ticketlab.made import made
 from ticketlab.models.build import build
 from ticketlab.models.pretrained import HEAD, ORIGINS
 from ticketlab.randomness import Key
-from ticketlab.run.start_file import WEIGHTS, StartFile
+from ticketlab.run.wanted_file import WEIGHTS, WantedFile, pinned
+from ticketlab.spec.modelling import ModelChoice
+from ticketlab.spec.pinned_file import PinnedFile
 from ticketlab.spec.start import StateDictFile
+from ticketlab.spec.within import replaced
 from ticketlab.training import checkpoint
 
 if TYPE_CHECKING:
     from ticketlab.datasets.shape import ImageShape
     from ticketlab.run.project import Project
-    from ticketlab.spec.modelling import ModelChoice
+    from ticketlab.spec.spec import Spec
+
+
+def with_stand_ins(spec: Spec, shape: ImageShape, project: Project) -> Spec:
+    """The spec with a stand-in for every file in it that is not on this machine."""
+    spec = replaced(spec, ModelChoice, lambda model: on_hand_or_noise(model, shape, project))
+    return replaced(spec, PinnedFile, lambda file: _file_or_noise(file, project))
+
+
+def _file_or_noise(file: PinnedFile, project: Project) -> PinnedFile:
+    wanted = pinned(file, project.home(WEIGHTS))
+    if wanted.at_hand() is not None:
+        return file
+    path = project.lab / WEIGHTS / f"{PREFIX}{Path(wanted.name).stem}.safetensors"
+    return file.model_copy(update={"file": str(path), "sha256": _written(file, path)})
+
+
+@cache
+def _written(file: PinnedFile, path: Path) -> str:
+    """The sha256 of a file of noise, written once for all cells."""
+    content = checkpoint.encode(made(file.noise_by)(file), {"stands in for": file.file})
+    write_atomically(path, content)
+    return sha256_bytes(content)
 
 
 def on_hand_or_noise(model: ModelChoice, shape: ImageShape, project: Project) -> ModelChoice:
@@ -30,7 +55,7 @@ def on_hand_or_noise(model: ModelChoice, shape: ImageShape, project: Project) ->
     """
     if model.start is None:
         return model
-    wanted: StartFile = made(model.start.made_by)(model.start, model, project.home(WEIGHTS))
+    wanted: WantedFile = made(model.start.made_by)(model.start, model, project.home(WEIGHTS))
     if wanted.at_hand() is not None:
         return model
     return model.model_copy(update={"start": _stand_in(model, shape, wanted.name, project.lab / WEIGHTS)})

@@ -18,6 +18,9 @@ from ticketlab.plan.steps import Step
 from ticketlab.run.project import Project
 from ticketlab.run.published import ArmResult, place_of, run_id
 from ticketlab.run.store import Store
+from ticketlab.spec.pinned_file import PinnedFile
+from ticketlab.spec.start import StartChoice
+from ticketlab.spec.within import within
 from ticketlab.tracking.pipeline import md5_of
 
 
@@ -99,6 +102,16 @@ def _files_of(steps: Sequence[Step], store: Store, *wanted: tuple[str, str]) -> 
 
 
 def _extractors_of(steps: Sequence[Step], store: Store) -> Iterator[Artifact]:
+    """The networks that images were measured through, and those that objectives looked through: trained, or files."""
+    yield from _trained_extractors(steps, store)
+    through = [getattr(step, "extractor", None) for step in steps]
+    # Files that a model starts from, an extractor's too, are listed by the steps that read them.
+    files = [file for one in through for file in within(one, PinnedFile) if not isinstance(file, StartChoice)]
+    for digest, file in {file.sha256: file for file in files}.items():
+        yield Artifact(Path(file.file).name, digest, origin="a file that the spec fixes by its sha256")
+
+
+def _trained_extractors(steps: Sequence[Step], store: Store) -> Iterator[Artifact]:
     """The trained networks that images were measured through, and those that objectives looked through."""
     for kind, name in (("statistics", "extractor.safetensors"), ("prepared", "looks_through.safetensors")):
         for step in steps:

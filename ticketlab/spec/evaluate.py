@@ -11,6 +11,7 @@ from ticketlab.spec.labelling import LabelKind
 from ticketlab.spec.metric import Metric
 from ticketlab.spec.model import Model, ModelChoice
 from ticketlab.spec.optimizer import Adam
+from ticketlab.spec.pinned_file import PinnedFile
 from ticketlab.spec.rate_schedule import Cosine
 from ticketlab.spec.section import SMOKE_STEPS, Choice, Section, family
 from ticketlab.spec.task import CLASSIFIER, Scaling, Split
@@ -25,11 +26,13 @@ class ExtractorChoice(Choice):
     """A network whose features stand for images.
 
     `made_by` names a function (options, shape) -> FeatureExtractor (ticketlab/metrics/extractors.py); of one that is
-    trained, (options, shape, weights, dataset=, scaling=).
+    trained, (options, shape, weights, dataset=, scaling=). A file that the options pin has been found by then, and
+    `file` is its absolute path. `has_classes`: whether its features tell classes apart that metrics may count.
     """
 
     scaling: ClassVar[Scaling] = "standard"
     """How one that is trained sees images, whatever the networks that are measured through it see."""
+    has_classes: ClassVar[bool] = False
 
     def training(self) -> tuple[ModelChoice, Objective] | None:
         """What is trained to make it, and how; None for one that is made without training."""
@@ -42,6 +45,7 @@ class LabClassifier(ExtractorChoice):
     made_by: ClassVar[str] = "ticketlab.metrics.extractors:lab_classifier"
     about: ClassVar[str] = "penultimate layer of a small classifier trained by the lab on the full training split"
     labels: ClassVar[LabelKind] = "class"
+    has_classes: ClassVar[bool] = True
 
     kind: Literal["lab_classifier"] = Field(default="lab_classifier", description="A classifier trained by the lab.")
     model: Model = Field(
@@ -81,10 +85,25 @@ class RandomConv(ExtractorChoice):
     )
 
 
+class Inception(PinnedFile, ExtractorChoice):
+    """Torchvision's Inception-v3 by a file of its weights: what generative papers outside TensorFlow measure by.
+
+    Not the network of the FID, whose weights come from TensorFlow and whose pools are others.
+    """
+
+    made_by: ClassVar[str] = "ticketlab.metrics.inception:inception"
+    noise_by: ClassVar[str] = "ticketlab.metrics.inception:noise"
+    about: ClassVar[str] = "torchvision's Inception-v3, last pool, from a file of weights; not the network of the FID"
+    source: ClassVar[str] = "Szegedy et al. 2016, arXiv 1512.00567; weights: torchvision"
+    has_classes: ClassVar[bool] = True
+
+    kind: Literal["inception"] = Field(default="inception", description="Torchvision's Inception-v3.")
+
+
 if TYPE_CHECKING:
     Extractor = ExtractorChoice
 else:
-    Extractor = family("extractors", "kind", LabClassifier, RandomConv)
+    Extractor = family("extractors", "kind", LabClassifier, RandomConv, Inception)
 
 
 class Evaluate(Section):

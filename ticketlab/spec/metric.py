@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from ticketlab.spec.positions import Path
     from ticketlab.spec.spec import Spec
 
+FEWEST_OF_A_SPLIT = 10
+"""Samples of each part that an inception score is taken of."""
+
 
 class MetricChoice(Choice):
     """Something to measure networks of the tasks in `measures` by.
@@ -138,7 +141,37 @@ class Prdc(MetricChoice):
         return self.neighbours + 1
 
 
-_FAMILY = family("metrics", "kind", Accuracy, Loss, MeanIou, PixelAccuracy, Frechet, Kernel, Prdc)
+class InceptionScore(MetricChoice):
+    """How sure the extractor's classifier is of each sample, and how evenly it spreads them over its classes.
+
+    One for samples that all look alike, the number of classes for sure and evenly spread ones. Real images are not seen.
+    """
+
+    made_by: ClassVar[str] = "ticketlab.metrics.inception_score:measured"
+    about: ClassVar[str] = "sureness and variety of the classes that the extractor sees; sees no real images"
+    source: ClassVar[str] = "Salimans et al. 2016, arXiv 1606.03498"
+    measures: ClassVar[tuple[Task, ...]] = (GAN,)
+
+    kind: Literal["inception_score"] = Field(default="inception_score", description="Inception score.")
+    splits: int = Field(
+        default=10, ge=1, le=1000, description="Parts of the samples that are scored apart and averaged."
+    )
+
+    @property
+    def fewest_samples(self) -> int:
+        """A part of fewer has no marginal worth the name."""
+        return FEWEST_OF_A_SPLIT * self.splits
+
+    def settled(self, spec: Spec, at: Path) -> Self:
+        """Refuses an extractor without classes, too."""
+        extractor = spec.evaluate.extractor
+        if spec.model.trains == GAN and not extractor.has_classes:
+            what = f"`{self.name}` counts classes, and the extractor `{extractor.name}` has none"
+            raise Impossible(at, what, mend="evaluate.extractor.kind: inception or lab_classifier, or another metric")
+        return super().settled(spec, at)
+
+
+_FAMILY = family("metrics", "kind", Accuracy, Loss, MeanIou, PixelAccuracy, Frechet, Kernel, Prdc, InceptionScore)
 
 if TYPE_CHECKING:
     Metric = MetricChoice

@@ -72,7 +72,8 @@ class MomentMatching(Objective):
                 mend="remove `augment`",
             )
         extractor = self.extractor.settled(spec, (*at, "extractor"))
-        if extractor == spec.evaluate.extractor.settled(spec, ("evaluate", "extractor")):
+        measuring = spec.evaluate.extractor.settled(spec, ("evaluate", "extractor"))
+        if extractor.counting() == measuring.counting():
             raise Impossible(
                 (*at, "extractor"),
                 "samples made to match an extractor's features cannot be measured by the same features",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 from pydantic import Field
 
 from ticketlab.spec.impossible import Impossible
+from ticketlab.spec.pinned_file import PinnedFile
 from ticketlab.spec.section import Choice, NoEffect, family
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ RELEASED = {
 class StartChoice(Choice):
     """A file of weights. What it has no counterpart for, a head of another number of classes say, starts as initialised.
 
-    `made_by` names a function (options, model, project) -> StartFile (ticketlab/run/start_file.py). Where the file lies
+    `made_by` names a function (options, model, project) -> WantedFile (ticketlab/run/wanted_file.py). Where the file lies
     is nobody's business but this machine's; what is in it, the member fixes.
     """
 
@@ -53,19 +54,13 @@ class StartChoice(Choice):
         return self
 
 
-class StateDictFile(StartChoice):
+class StateDictFile(PinnedFile, StartChoice):
     """A state dict in a file of the user's, fixed by its sha256."""
 
     made_by: ClassVar[str] = "ticketlab.run.start_file:given_file"
     about: ClassVar[str] = "a state dict in a file: torchvision's, MoCo v2's, CLIP RN50's, or one that the lab trained"
 
     kind: Literal["file"] = Field(default="file", description="A file of weights, .pth or .safetensors.")
-    file: Annotated[str, NoEffect("where the file lies on this machine; its sha256 says what is in it")] = Field(
-        min_length=1,
-        max_length=1000,
-        description="Path of the file, from the project's folder on. Does not affect results.",
-    )
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="sha256 of the file, 64 lower-case hexadecimal digits.")
     names: Names = Field(description="Whose names its tensors have; `ticketlab`: a classifier that a run published.")
 
 

@@ -17,6 +17,7 @@ from ticketlab.report.grid import grid
 from ticketlab.run.steps.images import BATCH, scaling_of, shape_of
 from ticketlab.run.steps.measure import Found, Measurer, values
 from ticketlab.run.steps.networks import trained_weights
+from ticketlab.run.wanted_file import with_files
 from ticketlab.training.setup import under
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def extractor_of(
     options: Extractor, images: Images, place: Workplace, device: Device, role: str = "extractor"
 ) -> FeatureExtractor:
     """The feature extractor on the device, with the weights of the input of that role if it is one that is trained."""
+    options = with_files(options, place.home)
     build = made(options.made_by)
     shape = shape_of(images)
     path = place.input(role, "weights.safetensors")

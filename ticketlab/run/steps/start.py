@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
-
 from ticketlab.datasets.shape import ImageShape
-from ticketlab.errors import DataError
 from ticketlab.files import write_json
 from ticketlab.made import made
 from ticketlab.models.build import build
 from ticketlab.models.pretrained import ORIGINS, load
-from ticketlab.models.torch_file import read_state_dict
+from ticketlab.models.weights_file import read
 from ticketlab.randomness import Key
-from ticketlab.run.start_file import WEIGHTS, StartFile
+from ticketlab.run.wanted_file import WEIGHTS, WantedFile
 from ticketlab.training import checkpoint
 
 if TYPE_CHECKING:
@@ -31,7 +25,7 @@ def perform(asked: Step, place: Workplace) -> None:
     start, backbone = step.model.start, step.model.backbone
     assert start is not None, "a start is planned for a model that has one"
     assert backbone is not None, "the spec was not resolved"
-    described: StartFile = made(start.made_by)(start, step.model, place.home(WEIGHTS))
+    described: WantedFile = made(start.made_by)(start, step.model, place.home(WEIGHTS))
     path, digest = described.checked()
     networks = build(step.model, ImageShape(step.channels, step.size, step.classes), Key(0))
     network, _, part = backbone.partition(".")
@@ -58,15 +52,3 @@ def perform(asked: Step, place: Workplace) -> None:
         },
     )
     place.log(0, {"tensors_given": float(len(given)), "tensors_initial": float(len(every) - len(given))})
-
-
-def read(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file by name: safetensors by the file's ending, else what torch wrote. DataError if it is neither."""
-    if path.suffix != ".safetensors":
-        return read_state_dict(path)
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as problem:
-        raise DataError(
-            f"not a safetensors file that can be read: {problem}", where=str(path), mend="download it again"
-        ) from None
