@@ -21,16 +21,16 @@ def unmoved_state(*networks: nn.Module) -> Iterator[None]:
     modules = [module for network in networks for module in network.modules()]
     tracking = [module for module in modules if isinstance(module, _BatchNorm) and module.track_running_stats]
     iterating = [module for module in modules if module.training and _has_spectral_vectors(module)]
-    for module in tracking:
-        module.track_running_stats = False
+    for norm in tracking:
+        norm.track_running_stats = False
     for module in iterating:
         # Not `eval()`, which would also reach what the module is made of.
         module.training = False
     try:
         yield
     finally:
-        for module in tracking:
-            module.track_running_stats = True
+        for norm in tracking:
+            norm.track_running_stats = True
         for module in iterating:
             module.training = True
 
