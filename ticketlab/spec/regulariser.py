@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from pydantic import Field
 
 from ticketlab.spec.impossible import Impossible
-from ticketlab.spec.section import Choice, family
+from ticketlab.spec.section import Choice, Section, family
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +56,24 @@ class RegulariserChoice(Choice):
         return self
 
 
-class AdversarialFeatures(RegulariserChoice):
+class FeatureSteps(Section):
+    """How features are moved against a player; the members' own fields, without the key that tells members apart."""
+
+    on: tuple[Player, ...] = Field(
+        default=("generator", "critic"), min_length=1, max_length=2, description="The players whose losses it adds to."
+    )
+    gamma: float = Field(
+        default=0.01, ge=0, le=100, description="Length of a step, in units of each feature; 0 is none."
+    )
+    steps: int = Field(default=1, ge=1, le=100, description="Steps, each along the sign of a new gradient.")
+    direction: Literal["adversarial", "reference"] = Field(
+        default="adversarial",
+        description="Against the player (reals and the generator's images down in score, the critic's fakes up); or as in "
+        "the released code, up for all, with forwards of the search moving running statistics and spectral vectors.",
+    )
+
+
+class AdversarialFeatures(FeatureSteps, RegulariserChoice):
     """Half of a loss is taken on features moved against the player: a few signed steps of its score's gradient."""
 
     made_by: ClassVar[str] = "ticketlab.training.adversarial_features:term"
@@ -68,15 +85,6 @@ class AdversarialFeatures(RegulariserChoice):
 
     kind: Literal["adversarial_features"] = Field(
         default="adversarial_features", description="Adversarial feature augmentation."
-    )
-    gamma: float = Field(
-        default=0.01, ge=0, le=100, description="Length of a step, in units of each feature; 0 is none."
-    )
-    steps: int = Field(default=1, ge=1, le=100, description="Steps, each along the sign of a new gradient.")
-    direction: Literal["adversarial", "reference"] = Field(
-        default="adversarial",
-        description="Against the player (reals and the generator's images down in score, the critic's fakes up); or as in "
-        "the released code, up for all, with forwards of the search moving running statistics and spectral vectors.",
     )
 
     def forwards(self, train: Adversarial) -> Mapping[str, int]:

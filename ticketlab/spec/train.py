@@ -10,7 +10,7 @@ from ticketlab.spec.augment import Augmentation
 from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.optimizer import Adam, Optimizer, Sgd
 from ticketlab.spec.rate_schedule import Constant, RateSchedule
-from ticketlab.spec.regulariser import AdversarialFeatures, Regularisation
+from ticketlab.spec.regulariser import AdversarialFeatures, FeatureSteps, Regularisation
 from ticketlab.spec.section import SMOKE_STEPS, Choice, Share
 from ticketlab.spec.task import CLASSIFIER, GAN, SEGMENTER, Task
 
@@ -115,7 +115,7 @@ class Adversarial(Objective):
     regularisers: tuple[Regularisation, ...] = Field(
         default=(), max_length=8, description="What is added to the players' losses."
     )
-    adversarial_features: AdversarialFeatures | None = Field(
+    adversarial_features: FeatureSteps | None = Field(
         default=None, description="Short for an entry of `regularisers`; null adds none."
     )
 
@@ -147,7 +147,8 @@ class Adversarial(Objective):
         """All that is added, in order, each kind once."""
         listed = [(one, (*at, "regularisers", position)) for position, one in enumerate(self.regularisers)]
         if self.adversarial_features is not None:
-            listed.append((self.adversarial_features, (*at, "adversarial_features")))
+            short = AdversarialFeatures(**self.adversarial_features.model_dump())
+            listed.append((short, (*at, "adversarial_features")))
         names = [one.name for one, _ in listed]
         for position, (one, here) in enumerate(listed):
             if one.name in names[:position]:
