@@ -92,8 +92,8 @@ class Combination:
             ticket["probe"] = {"per_class": 1, "batch": 4}
         train: dict[str, Any] = {"objective": tag(self.objective), "steps": 20}
         averaged = not issubclass(self.method, Evolving) or self.method.averaged
-        if not averaged and "ema" in self.objective.model_fields:
-            train["ema"] = 0.0
+        if not averaged and self.objective.averaged_by is not None:
+            train[self.objective.averaged_by] = 0.0
         small = {name: value for name, value in SMALL.items() if name in self.model.model_fields}
         kind = tag(self.model)
         sizes = self.model.sizes

@@ -97,10 +97,16 @@ EVERY = {
     "methods": ("drawing:Drawn", "method", ""),
     "scopes": ("scope:ScopeChoice", "kind", ""),
     "structures": ("structure:StructureChoice", "kind", ""),
-    "objectives": ("train:Objective", "objective", "optimizer: Optimizer = Field(description='How.')"),
+    "objectives": (
+        "train:Objective",
+        "objective",
+        "optimizer: Optimizer = Field(description='How.')\n"
+        "    regularisers: tuple[Regularisation, ...] = Field(default=(), description='More.')",
+    ),
     "optimizers": ("optimizer:OptimizerChoice", "kind", "lr: float = Field(default=0.5, description='Rate.')"),
     "rate_schedules": ("rate_schedule:RateChoice", "kind", ""),
     "augmentations": ("section:Choice", "kind", ""),
+    "regularisers": ("regulariser:RegulariserChoice", "kind", ""),
     "extractors": ("evaluate:ExtractorChoice", "kind", ""),
     "starts": ("start:StartChoice", "kind", "names: str = Field(default='moco', description='Names.')"),
     "metrics": ("metric:MetricChoice", "kind", "measures: ClassVar = (CLASSIFIER,)"),
@@ -122,6 +128,7 @@ HEAD = """from typing import ClassVar, Literal
 from pydantic import Field
 
 from ticketlab.spec.optimizer import Optimizer
+from ticketlab.spec.regulariser import Regularisation
 from ticketlab.spec.task import CLASSIFIER, Task
 """
 ASK_ALL = """
@@ -139,7 +146,8 @@ def page(member):
         "ticket": {"method": "odd_methods", "schedule": {"rate": 0.5},
                    "scope": member("scopes"), "structure": member("structures")},
         "train": {"objective": "odd_objectives", "steps": 1, "optimizer": member("optimizers"),
-                  "rate_schedule": member("rate_schedules"), "augment": [member("augmentations")]},
+                  "rate_schedule": member("rate_schedules"), "augment": [member("augmentations")],
+                  "regularisers": [member("regularisers")]},
         "evaluate": {"metrics": [member("metrics")], "extractor": member("extractors")},
         "arms": ["ticket", member("arms")],
     }

@@ -171,7 +171,7 @@ def test_a_name_alone_is_the_same_experiment_as_the_mapping_it_stands_for() -> N
 @pytest.mark.parametrize(
     ("page", "expected"),
     [
-        (spec(), "c6cf1fec9c946c01da1696f4200afd1bed0b1184d89907d761f7a187c4a2a367"),
+        (spec(), "b840551e76b1c769961863344333bd773151351dae86405992c0c46e030f3691"),
         (
             spec(seed=7, ticket=DRAWN, model={"kind": "mlp"}, train={"objective": "cross_entropy", "steps": 9}),
             "2290d01c7edffe77d0b24964ffea5b1d988c097e7c2f212e2d1828c8d2458a5b",

@@ -80,6 +80,7 @@ def nulls(value: Any, path: str = "") -> set[str]:
 def test_only_what_means_nothing_itself_is_left_null(page: dict[str, Any]) -> None:
     left = nulls(resolved(page, ticket=DRAWN).asks())
     assert left == {
+        *({"train.adversarial_features"} if page is GAN else ()),
         "data.ratio",
         "data.count",
         "model.init",

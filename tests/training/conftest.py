@@ -25,6 +25,7 @@ from ticketlab.spec.compute import Compute
 from ticketlab.spec.model import Convnet, ModelChoice, Sngan
 from ticketlab.spec.optimizer import Adam, Sgd
 from ticketlab.spec.rate_schedule import Cosine
+from ticketlab.spec.regulariser import AdversarialFeatures
 from ticketlab.spec.segmenters import Deeplab
 from ticketlab.spec.task import GAN as GAN_TASK
 from ticketlab.spec.task import SEGMENTER as SEGMENTER_TASK
@@ -52,7 +53,7 @@ def objective_of(name: str, optimizer: str, steps: int = STEPS) -> Objective:
         return PixelCrossEntropy(**common, optimizer=OPTIMIZERS[optimizer], augment=(Crop(padding=2), Flip()))
     if name == "cross_entropy":
         return CrossEntropy(**common, optimizer=OPTIMIZERS[optimizer], augment=(Flip(),))
-    kind = {"hinge": Hinge, "non_saturating": NonSaturating}[name]
+    kind = NonSaturating if name == "non_saturating" else Hinge
     chosen = OPTIMIZERS[optimizer]
     return kind(
         **common,
@@ -62,6 +63,7 @@ def objective_of(name: str, optimizer: str, steps: int = STEPS) -> Objective:
         optimizer=chosen,
         critic_optimizer=chosen,
         augment=(DiffAugment(),),
+        regularisers=(AdversarialFeatures(gamma=0.1, steps=2),) if name == "adversarial_features" else (),
     )
 
 
@@ -192,6 +194,6 @@ def undisturbed(tmp_path: Path) -> Callable[[Bench], tuple[str, str]]:
     return digests
 
 
-@pytest.fixture(params=["hinge", "cross_entropy"])
+@pytest.fixture(params=["hinge", "adversarial_features", "cross_entropy"])
 def objective(request: pytest.FixtureRequest) -> str:
     return str(request.param)

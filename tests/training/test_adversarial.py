@@ -73,8 +73,9 @@ def test_every_critic_update_sees_a_batch_of_its_own(bench: Callable[..., Any]) 
     assert seen == [0, 1, 2, 3, 4, 5]
 
 
-def test_neither_player_moves_the_other(bench: Callable[..., Any]) -> None:
-    training = bench("hinge").training()
+@pytest.mark.parametrize("objective", ["hinge", "adversarial_features"])
+def test_neither_player_moves_the_other(bench: Callable[..., Any], objective: str) -> None:
+    training = bench(objective).training()
     state = {name: value.clone() for name, value in tensors_of(training.trained()).items()}
     training._update_critic(0, 0)
     assert moved(training, state) == {"critic"}

@@ -25,7 +25,7 @@ def digests(training: Training) -> tuple[str, str]:
 
 @pytest.mark.parametrize("until", [1, 3])
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-@pytest.mark.parametrize("objective", ["hinge", "non_saturating", "cross_entropy"])
+@pytest.mark.parametrize("objective", ["hinge", "non_saturating", "adversarial_features", "cross_entropy"])
 def test_stopping_and_going_on_in_fresh_objects_is_exact(
     bench: Callable[..., Any], objective: str, optimizer: str, until: int, undisturbed: Digests, tmp_path: Path
 ) -> None:

@@ -75,8 +75,8 @@ class Generator(nn.Module):
         features: Tensor = self.l1(latents)
         return features.view(len(latents), -1, self.grid, self.grid)
 
-    def grow(self, features: Tensor) -> Tensor:
-        """What `project` returns -> images."""
+    def grow(self, features: Tensor, *_: Tensor) -> Tensor:
+        """What `project` returns -> images, whatever it was given."""
         for layer in list(self.children())[1:]:
             features = layer(features)
         return features.tanh()
@@ -127,8 +127,8 @@ class Critic(nn.Module):
             features = layer(features)
         return features.sum((2, 3))
 
-    def head(self, features: Tensor) -> Tensor:
-        """(B, width) -> scores (B, 1)."""
+    def head(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(B, width) -> scores (B, 1), whatever the labels."""
         scores: Tensor = self.get_submodule(self._last)(features)
         return scores
 

@@ -179,7 +179,7 @@ class Drawn(Masked):
                 f"step {self.rewind.step} is not inside a training of {min(steps, spec.train.steps)} steps",
                 mend="an earlier step, or longer rounds",
             )
-        if self.rank == "ema" and "ema" not in type(spec.train).model_fields:
+        if self.rank == "ema" and spec.train.averaged_by is None:
             what = f"`{spec.train.name}` trains without a moving average"
             raise Impossible((*at, "rank"), what, mend="rank: last")
         named = self._kinds_named(at)

@@ -55,9 +55,10 @@ class Evolving(Masked):
                 raise Impossible((*at, "search", "objective"), what)
             search = search.settled(spec, (*at, "search"))
         place = (*at, "search") if search is not None else ("train",)
-        if not self.averaged and getattr(search or spec.train, "ema", False):
+        decay = (search or spec.train).averaged_by
+        if not self.averaged and decay is not None and getattr(search or spec.train, decay):
             what = "the moving average of a network whose mask changes is not the ticket"
-            raise Impossible((*place, "ema"), what, mend="ema: 0")
+            raise Impossible((*place, decay), what, mend=f"{decay}: 0")
         if self.hears is not None and spec.evaluate.every not in (None, self.hears):
             what = f"the mask depends on what is measured every {self.hears} steps"
             raise Impossible(("evaluate", "every"), what, mend=f"every: {self.hears}")

@@ -43,6 +43,9 @@ class Sngan(ModelChoice):
     networks: ClassVar[tuple[str, ...]] = ("generator", "critic")
     prunable_layers: ClassVar[tuple[str, ...]] = ("conv",)
     sizes: ClassVar[tuple[int, ...] | None] = (32, 48, 64)
+    parts: ClassVar[frozenset[str]] = frozenset(
+        {"generator.project", "generator.grow", "critic.features", "critic.head"}
+    )
 
     kind: Literal["sngan"] = Field(default="sngan", description="Spectrally normalised residual GAN.")
     width: Width = Field(default=256, description="Channels of every generator block.")

@@ -24,7 +24,8 @@ class ModelChoice(Choice):
 
     `made_by` names a function (options, shape) -> Blueprint (ticketlab/models/build.py). `backbone` is where its tensors
     are named as torchvision's residual networks name theirs, so that weights trained elsewhere fit: a network, or a
-    module of one ("segmenter.backbone"); None where nothing is.
+    module of one ("segmenter.backbone"); None where nothing is. `parts` names what its networks can be taken apart into
+    ("critic.features"), as ticketlab/models/parts.py has it.
     """
 
     trains: ClassVar[Task]
@@ -32,6 +33,7 @@ class ModelChoice(Choice):
     prunable_layers: ClassVar[tuple[str, ...]] = ("conv", "linear")
     sizes: ClassVar[tuple[int, ...] | None] = None
     backbone: ClassVar[str | None] = None
+    parts: ClassVar[frozenset[str]] = frozenset()
 
     init: Initial | None = Field(
         default=None, description="How weights start; null is as the model's own paper has it."

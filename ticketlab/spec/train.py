@@ -10,6 +10,7 @@ from ticketlab.spec.augment import Augmentation
 from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.optimizer import Adam, Optimizer, Sgd
 from ticketlab.spec.rate_schedule import Constant, RateSchedule
+from ticketlab.spec.regulariser import AdversarialFeatures, FeatureSteps, Regularisation
 from ticketlab.spec.section import SMOKE_STEPS, Choice, Share
 from ticketlab.spec.task import CLASSIFIER, GAN, SEGMENTER, Task
 
@@ -36,14 +37,16 @@ SMOKE_BATCH = 4
 class Objective(Choice):
     """What all trainings share.
 
-    `learns` names the networks that are trained, None for all of the model's; a mask lies only on those. An objective
-    may look at real images once, before every training: `prepared_by` then names a function (images, extractor) ->
+    `learns` names the networks that are trained, None for all of the model's, whatever they are: a model without one of
+    them is refused, and a mask lies only on those. `averaged_by` names the field with the decay of the moving average that
+    the training keeps beside a network (0 in it is none), None for an objective that never keeps one. An objective may look at real images once, before every training: `prepared_by` then names a function (images, extractor) ->
     tensors by name, given the uint8 images (N, C, S, S) that are trained on and, if it `looks_through` one, the
     extractor (`Look` in ticketlab/training/setup.py). What it returns is `setup.prepared`; trainings share it.
     """
 
     trains: ClassVar[Task]
     learns: ClassVar[tuple[str, ...] | None] = None
+    averaged_by: ClassVar[str | None] = None
     prepared_by: ClassVar[str] = ""
 
     steps: int = Field(ge=1, le=100_000_000, description="Length of a training, in steps.")
@@ -64,7 +67,11 @@ class Objective(Choice):
         return dict.fromkeys(networks, 3 * self.batch)
 
     def settled(self, spec: Spec, at: Path) -> Self:
-        """Refuses a warm-up that fills the training; settles the rate schedule and the augmentations."""
+        """Refuses a model without what is trained, and a warm-up that fills the training; settles the members of families."""
+        missing = [network for network in self.learns or () if network not in spec.model.networks]
+        if missing:
+            what = f"`{self.name}` trains the {' and the '.join(self.learns or ())}, and `{spec.model.name}` has no {missing[0]}"
+            raise Impossible((*at, "objective"), what, mend="another objective or model")
         if self.warmup >= self.steps and self.warmup:
             raise Impossible(
                 (*at, "warmup"), f"a warm-up of {self.warmup} steps fills all {self.steps}", mend="a shorter one"
@@ -84,9 +91,15 @@ class Objective(Choice):
 
 
 class Adversarial(Objective):
-    """What the adversarial objectives share. One step is `n_critic` critic updates, then one generator update."""
+    """What the adversarial objectives share. One step is `n_critic` critic updates, then one generator update.
+
+    An objective is the pair of losses it is (`AdversarialLoss` in ticketlab/training/adversarial.py); what else a loss is
+    to have is an entry of `regularisers`, of any of them.
+    """
 
     trains: ClassVar[Task] = GAN
+    learns: ClassVar[tuple[str, ...] | None] = ("generator", "critic")
+    averaged_by: ClassVar[str | None] = "ema"
 
     steps: int = Field(ge=1, le=100_000_000, description="Length of a training, in generator updates.")
     batch: int = Field(default=64, ge=1, le=65_536, description="Real images per critic update.")
@@ -99,20 +112,48 @@ class Adversarial(Objective):
     ema: float = Field(
         default=0.999, ge=0, lt=1, description="Decay per step of the averaged generator, which is the one evaluated."
     )
+    regularisers: tuple[Regularisation, ...] = Field(
+        default=(), max_length=8, description="What is added to the players' losses."
+    )
+    adversarial_features: FeatureSteps | None = Field(
+        default=None, description="Short for an entry of `regularisers`; null adds none."
+    )
 
     def forwards(self, networks: tuple[str, ...]) -> Mapping[str, int]:
         """Fakes are made without a graph for the critic, and with one for the generator; the critic sees both sides."""
-        return {
+        worked = {
             "generator": self.n_critic * self.batch + 3 * self.generator_batch,
             "critic": self.n_critic * 6 * self.batch + 3 * self.generator_batch,
         }
+        for regulariser in self.regularisers:
+            for network, images in regulariser.forwards(self).items():
+                worked[network] += images
+        return worked
 
     def settled(self, spec: Spec, at: Path) -> Self:
-        """The critic's optimiser is the generator's if none is given."""
+        """The critic's optimiser is the generator's if none is given; all that is added to the losses is `regularisers`."""
         optimizer = self.optimizer.settled(spec, (*at, "optimizer"))
         given = self.critic_optimizer
         critic = given.settled(spec, (*at, "critic_optimizer")) if given else optimizer
-        return super().settled(spec, at).model_copy(update={"optimizer": optimizer, "critic_optimizer": critic})
+        update = {
+            "optimizer": optimizer,
+            "critic_optimizer": critic,
+            "regularisers": self._regularisers(spec, at),
+            "adversarial_features": None,
+        }
+        return super().settled(spec, at).model_copy(update=update)
+
+    def _regularisers(self, spec: Spec, at: Path) -> tuple[Regularisation, ...]:
+        """All that is added, in order, each kind once."""
+        listed = [(one, (*at, "regularisers", position)) for position, one in enumerate(self.regularisers)]
+        if self.adversarial_features is not None:
+            short = AdversarialFeatures(**self.adversarial_features.model_dump())
+            listed.append((short, (*at, "adversarial_features")))
+        names = [one.name for one, _ in listed]
+        for position, (one, here) in enumerate(listed):
+            if one.name in names[:position]:
+                raise Impossible(here, f"`{one.name}` is asked for twice", mend="remove one")
+        return tuple(one.settled(spec, here) for one, here in listed)
 
     def _tiny(self) -> dict[str, Any]:
         small = {"generator_batch": min(self.generator_batch, SMOKE_BATCH), "n_critic": min(self.n_critic, 2)}

@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ticketlab.made import made
 from ticketlab.training.average import MovingAverage
 from ticketlab.training.learner import Learner
-from ticketlab.training.setup import Setup, fed, named, under, widened
+from ticketlab.training.players import Players
+from ticketlab.training.setup import Setup, fed, named, under
+from ticketlab.training.turn import AdversarialLoss, CriticTurn, GeneratorTurn, Term, Turn
 
 if TYPE_CHECKING:
     from ticketlab.models.entering import Generates
     from ticketlab.spec.train import Adversarial
-
-
-Play = Callable[..., Tensor]
-"""A generator or a critic, compiled or not.
-
-A generator is given what it draws for itself (`ticketlab.models.entering`); a critic images and, of real images and of
-those made by a conditional generator, their labels. One that is not conditional does not look at them.
-"""
-
-
-@dataclass(frozen=True)
-class AdversarialLoss:
-    """The two players' losses as functions of critic scores (B, 1): the critic's of real and fake, the generator's of fake."""
-
-    critic: Callable[[Tensor, Tensor], Tensor]
-    generator: Callable[[Tensor], Tensor]
 
 
 HINGE = AdversarialLoss(
@@ -56,10 +44,11 @@ def non_saturating(setup: Setup) -> AdversarialTraining:
 
 
 class AdversarialTraining:
-    """A generator and a critic in training.
+    """A generator and a critic in training, by any pair of losses and what the objective's regularisers add to them.
 
     Real and generated images go through the critic in two forwards, so its power iterations run twice per update, as
-    in the published loops; the generator makes its critic-update images in training mode but without a graph.
+    in the published loops; the generator makes its critic-update images in training mode but without a graph. A network
+    that a regulariser works on the parts of goes forward part by part, and these are not compiled.
     """
 
     def __init__(self, setup: Setup, loss: AdversarialLoss) -> None:
@@ -69,10 +58,22 @@ class AdversarialTraining:
         self._options = cast("Adversarial", setup.objective)
         assert self._options.critic_optimizer is not None, "the spec was not resolved"
         self.generator, self.critic = setup.networks["generator"], setup.networks["critic"]
-        self._generate, self._judge = setup.compile(self.generator), setup.compile(self.critic)
+        self._terms = {player: self._terms_of(player) for player in ("generator", "critic")}
+        parts = {part for one in self._options.regularisers for part in one.works_on}
+        self._players = Players(
+            self.generator,
+            self.critic,
+            setup.compile(self.generator),
+            setup.compile(self.critic),
+            frozenset(part.partition(".")[0] for part in parts),
+        )
         self._generator_learner = Learner("generator", setup, self._options.optimizer)
         self._critic_learner = Learner("critic", setup, self._options.critic_optimizer)
         self.average = MovingAverage(self.generator, self._options.ema)
+
+    def _terms_of(self, player: str) -> list[tuple[str, Term]]:
+        chosen = [one for one in self._options.regularisers if player in one.on]
+        return [(one.name, partial(made(one.made_by), one)) for one in chosen]
 
     def step(self, step: int) -> dict[str, Tensor]:
         """`n_critic` critic updates on fresh batches, then one generator update."""
@@ -87,56 +88,95 @@ class AdversarialTraining:
         return {"loss_critic": critic_loss, "loss_generator": generator_loss}
 
     def _update_critic(self, step: int, part: int) -> Tensor:
-        loss = self._critic_loss(self._generate, self._judge, step * self._options.n_critic + part)
+        with self._setup.precision():
+            turn = self._critic_turn(self._players, step * self._options.n_critic + part)
+            loss = self._regularised("critic", turn)
         self._critic_learner.learn(loss, step)
         return loss.detach()
 
     def _update_generator(self, step: int) -> Tensor:
-        loss = self._generator_loss(self._generate, self._judge, step)
+        with self._setup.precision():
+            turn = self._generator_turn(self._players, step)
+            loss = self._regularised("generator", turn)
         self._generator_learner.learn(loss, step)
         return loss.detach()
 
-    def _critic_loss(self, generate: Play, judge: Play, number: int) -> Tensor:
-        setup = self._setup
-        real, labels = self._real(number)
-        with setup.precision():
-            entering = self._entering(len(real), "critic", number)
-            with torch.no_grad():
-                fake = generate(*entering)
-            real_scores = judge(setup.augmented(real, "scaled", "real", number), labels)
-            fake_scores = judge(setup.augmented(fake, "scaled", "fake", number), *entering[1:])
-            return self._loss.critic(widened(real_scores), widened(fake_scores))
+    def _regularised(self, player: str, turn: Turn) -> Tensor:
+        """The loss of a turn and all that is added to it."""
+        loss = turn.loss
+        for name, term in self._terms[player]:
+            loss = loss + term(replace(turn, key=turn.key.of(name)))
+        return loss
 
-    def _generator_loss(self, generate: Play, judge: Play, number: int) -> Tensor:
-        setup = self._setup
-        with setup.precision():
-            entering = self._entering(self._options.generator_batch, "generator", number)
-            fake = generate(*entering)
-            scores = judge(setup.augmented(fake, "scaled", "generator", number), *entering[1:])
-            return self._loss.generator(widened(scores))
+    def _critic_turn(self, players: Players, number: int) -> CriticTurn:
+        images, labels = self.real(number)
+        entering = self.entering(len(images), "critic", number)
+        with torch.no_grad():
+            made_up = players.generate(*entering)
+        real = players.judged(images, self._shown("real", number, images), labels)
+        fake = players.judged(made_up, self._shown("fake", number, made_up), *entering[1:])
+        return CriticTurn(
+            number=number,
+            generator=players.generator,
+            critic=players.critic,
+            losses=self._loss,
+            entering=entering,
+            fake=fake,
+            loss=self._loss.critic(real.scores, fake.scores),
+            show=partial(self._shown, "fake", number),
+            key=self._setup.key.of("regulariser", "critic", number),
+            precision=self._setup.precision,
+            real=real,
+        )
 
-    def _real(self, number: int) -> tuple[Tensor, Tensor]:
+    def _generator_turn(self, players: Players, number: int) -> GeneratorTurn:
+        entering = self.entering(self._options.generator_batch, "generator", number)
+        images, grid = players.make(entering)
+        fake = players.judged(images, self._shown("generator", number, images), *entering[1:])
+        return GeneratorTurn(
+            number=number,
+            generator=players.generator,
+            critic=players.critic,
+            losses=self._loss,
+            entering=entering,
+            fake=fake,
+            loss=self._loss.generator(fake.scores),
+            show=partial(self._shown, "generator", number),
+            key=self._setup.key.of("regulariser", "generator", number),
+            precision=self._setup.precision,
+            grid=grid,
+        )
+
+    def _shown(self, side: str, number: int, images: Tensor) -> Tensor:
+        """Scaled images as the critic sees them."""
+        return self._setup.augmented(images, "scaled", side, number)
+
+    def real(self, number: int) -> tuple[Tensor, Tensor]:
+        """The scaled real images of a critic update, before the augmentations of scaled images, and their labels."""
         setup = self._setup
         pixels, labels = setup.batches.at(number)
         return setup.scale(setup.augmented(pixels, "pixels", "real", number)), labels
 
+    def entering(self, count: int, player: str, number: int) -> tuple[Tensor, ...]:
+        """What `count` generated images of a player's update are made of, on the device; asked again, the same."""
+        generator = cast("Generates", self.generator)
+        drawn = generator.entering(count, self._setup.key.of("noise", player, number))
+        return tuple(part.to(self._device, non_blocking=True) for part in drawn)
+
     def inputs(self, number: int) -> dict[str, Tensor]:
         """The noise of a generator update, and the real images of a critic update."""
-        entering = self._entering(self._options.generator_batch, "generator", number)
-        return {"generator": entering[0], "critic": self._real(number)[0]}
+        entering = self.entering(self._options.generator_batch, "generator", number)
+        return {"generator": entering[0], "critic": self.real(number)[0]}
 
     def losses(self, networks: Mapping[str, nn.Module], number: int) -> dict[str, Tensor]:
-        """Both players' losses, for a given generator and critic."""
-        generate, judge = fed(networks["generator"]), fed(networks["critic"])
-        return {
-            "generator": self._generator_loss(generate, judge, number),
-            "critic": self._critic_loss(generate, judge, number),
-        }
-
-    def _entering(self, count: int, purpose: str, number: int) -> tuple[Tensor, ...]:
-        generator = cast("Generates", self.generator)
-        drawn = generator.entering(count, self._setup.key.of("noise", purpose, number))
-        return tuple(part.to(self._device, non_blocking=True) for part in drawn)
+        """Both players' own losses, for a given generator and critic; regularisers add nothing here."""
+        generator, critic = networks["generator"], networks["critic"]
+        players = Players(generator, critic, fed(generator), fed(critic))
+        with self._setup.precision():
+            return {
+                "generator": self._generator_turn(players, number).loss,
+                "critic": self._critic_turn(players, number).loss,
+            }
 
     def state(self) -> dict[str, Tensor]:
         """Both networks, both optimisers, the moving average."""
