@@ -16,6 +16,7 @@ from ticketlab.run.device import arrange
 from ticketlab.run.events import Event, Progress
 from ticketlab.run.execute import Executor
 from ticketlab.run.store import Store
+from ticketlab.spec.arm import RandomMask
 from ticketlab.spec.compute import Compute
 from ticketlab.spec.drawing import Schedule
 from ticketlab.spec.foresight import Snip
@@ -47,7 +48,7 @@ def test_a_method_that_looks_at_weights_alone_needs_no_gpu_and_is_recorded_on_th
     store = Store(lab)
     executor = Executor(lambda _: lab, store, lambda event: None, lambda: False)
     drawn = draw("cuda")
-    control = Control(seed=1, control="random", structure=Weights(), inputs={"mask": drawn})
+    control = Control(seed=1, control=RandomMask(), structure=Weights(), inputs={"mask": drawn})
     for step, threads in ((drawn, 2), (control, 1)):
         executor.ensure(step, "ticket")
         noted = record(store, step)["surroundings"]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import ticketlab
-from ticketlab.cores import available_cores
+from ticketlab.cores import available_cores, cpu_model
 from ticketlab.files import canonical_json, sha256_bytes, sha256_file, write_atomically
 from ticketlab.ledger.facts import Blob, Code
 from ticketlab.ledger.git import Repository
@@ -114,16 +114,6 @@ def _keep(project: Path, content: bytes) -> str:
     if not kept.exists():
         write_atomically(kept, content)
     return digest
-
-
-def cpu_model() -> str:
-    """What the processor calls itself."""
-    listing = Path("/proc/cpuinfo")
-    if listing.exists():
-        for line in listing.read_text(errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def _arithmetic_unit(device: str) -> Facts:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from ticketlab.cores import available_cores
+from ticketlab.cores import available_cores, cpu_model
 from ticketlab.errors import EnvironmentProblem
-from ticketlab.ledger.capture import cpu_model
 from ticketlab.models.subsample import subsample_first
 
 if TYPE_CHECKING:
