@@ -37,8 +37,9 @@ class Table:
 
     `is_name` says which names may be mentioned ("module name"), `calls` what stands for the call of a name with
     arguments, `made` for an object that is made of a class by its name and arguments, `state` what becomes of a state
-    given to a value, `outside` what stands for a description of something beside the pickle. `literals` are instructions that
-    carry a value, beyond the usual ones or in their place. Dictionaries have keys of the types `keys`; at most `instructions` are read.
+    given to a value, `outside` what stands for a description of something beside the pickle. `literals` are
+    instructions that carry a value, beyond the usual ones or in their place. Dictionaries have keys of the types
+    `keys`; at most `instructions` are read.
     """
 
     is_name: Callable[[str], bool]

@@ -94,8 +94,8 @@ def _channels(values: tuple[float, ...], device: torch.device) -> Tensor:
 class Batches:
     """An endless stream of batches that passes through a fresh keyed order of all images in every epoch.
 
-    `images` uint8 (N, C, H, W) and `labels` (N, ...) of any kind lie on one device. Batch number n is the n-th stretch of the
-    stream, across the border of an epoch if need be.
+    `images` uint8 (N, C, H, W) and `labels` (N, ...) of any kind lie on one device. Batch number n is the n-th
+    stretch of the stream, across the border of an epoch if need be.
     """
 
     def __init__(self, images: Tensor, labels: Tensor, batch: int, key: Key) -> None:

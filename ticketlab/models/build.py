@@ -33,8 +33,9 @@ class Blueprint:
 def build(options: ModelChoice, shape: ImageShape, key: Key) -> dict[str, nn.Module]:
     """The networks of a model for images of `shape`, with initial values addressed by `key`, in the model's order.
 
-    They start as `options.init` says (convolutions, linear layers, normalisation), else as the model's own paper does. Raises `EnvironmentProblem` if the function
-    named in `options.made_by` is missing or makes other networks than promised.
+    They start as `options.init` says (convolutions, linear layers, normalisation), else as the model's own paper
+    does. Raises `EnvironmentProblem` if the function named in `options.made_by` is missing or makes other networks
+    than promised.
     """
     with torch.device("meta"):
         blueprint: Blueprint = made(options.made_by)(options, shape)

@@ -42,9 +42,9 @@ class Executor:
     def ensure(self, step: Step, cell: str, position: int = 1, total: int = 1) -> Result:
         """The result of a step whose inputs are finished, performing it if need be.
 
-        A finished step with a damaged file is thrown away, with a notice, and done again; so is one that was made from
-        another result of an input than is there now. Another process that does the same step is waited for. Raises `Interrupted` when asked to stop meanwhile, and `StepFailed` when a file
-        cannot be read or written.
+        A finished step with a damaged file is thrown away, with a notice, and done again; so is one that was made
+        from another result of an input than is there now. Another process that does the same step is waited for.
+        Raises `Interrupted` when asked to stop meanwhile, and `StepFailed` when a file cannot be read or written.
         """
         try:
             return self._ensured(step, cell, position, total)

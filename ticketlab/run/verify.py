@@ -57,8 +57,8 @@ def verify(
     """Check the files of a recorded run and (unless `quick`) have every step of it done again in a store of its own.
 
     Nothing is taken from the store: the work is done from the recorded spec, the data and the code at hand, by whom
-    `engage` says. The result is appended to the ledger as an in-toto Test Result. LedgerError if the entry is not the record of a run, or
-    of one in another version of the language.
+    `engage` says. The result is appended to the ledger as an in-toto Test Result. LedgerError if the entry is not the
+    record of a run, or of one in another version of the language.
     """
     recorded = facts(entry.statement)
     files = list(compared_files(recorded, project.root))

@@ -39,9 +39,11 @@ class Objective(Choice):
 
     `learns` names the networks that are trained, None for all of the model's, whatever they are: a model without one of
     them is refused, and a mask lies only on those. `averaged_by` names the field with the decay of the moving average that
-    the training keeps beside a network (0 in it is none), None for an objective that never keeps one. An objective may look at real images once, before every training: `prepared_by` then names a function (images, extractor) ->
-    tensors by name, given the uint8 images (N, C, S, S) that are trained on and, if it `looks_through` one, the
-    extractor (`Look` in ticketlab/training/setup.py). What it returns is `setup.prepared`; trainings share it.
+    the training keeps beside a network (0 in it is none), None for an objective that never keeps one.
+
+    An objective may look at real images once, before every training: `prepared_by` then names a function (images,
+    extractor) -> tensors by name, given the uint8 images (N, C, S, S) that are trained on and, if it `looks_through`
+    one, the extractor (`Look` in ticketlab/training/setup.py). What it returns is `setup.prepared`; trainings share it.
     """
 
     trains: ClassVar[Task]

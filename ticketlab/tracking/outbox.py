@@ -26,8 +26,9 @@ _NAME = re.compile(r"[/\w.\- ]{1,250}", re.ASCII)
 class Journal:
     r"""An append-only file of metric rows, one JSON object a line: `{"t": ms, "step": int, "metrics": {name: number}}`.
 
-    A line ends in the checksum that `ticketlab.tracking.rows` gives it. `path` is relative to the project; `prefix` is put before every name. Only lines that end in "\n" count. Steps of a
-    metric never go back within a journal: a row that does is the replay of a resumed run and is not sent again.
+    A line ends in the checksum that `ticketlab.tracking.rows` gives it. `path` is relative to the project; `prefix`
+    is put before every name. Only lines that end in "\n" count. Steps of a metric never go back within a journal: a
+    row that does is the replay of a resumed run and is not sent again.
     """
 
     path: str

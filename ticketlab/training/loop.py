@@ -28,9 +28,10 @@ class Course:
     """How far a training goes and what happens on the way.
 
     Steps run from `begin` to `end`; step t is the t-th update, counted from 0. `keep` names a step before which the
-    weights are written to `kept`. Every `watch_every` steps but the last `watch()` looks, and what it measures (if it does) is
-    told to the ticket; what was reached at the end is measured by a step of its own. A training is resumed only with the
-    `arithmetic` (a machine's, in words) it began with: `going_on` is told from which step, and `settle()` makes rows durable before a checkpoint counts on them.
+    weights are written to `kept`. Every `watch_every` steps but the last `watch()` looks, and what it measures (if it
+    does) is told to the ticket; what was reached at the end is measured by a step of its own. A training is resumed
+    only with the `arithmetic` (a machine's, in words) it began with: `going_on` is told from which step, and
+    `settle()` makes rows durable before a checkpoint counts on them.
     """
 
     begin: int
