@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -206,3 +207,23 @@ def test_functions_fit_a_screen() -> None:
         and node.end_lineno - node.lineno + 1 > 60
     ]
     assert long == []
+
+
+NAMED = re.compile(r"ticketlab(?:\.\w+)+:\w+")
+MAY_NAME = {"spec": {"models", "augment", "tickets", "training", "metrics", "run"}, "plan": {"run"}}
+"""Where the work is done that a choice, a task or a step names: what they name is imported when it is wanted."""
+
+
+def test_functions_that_are_named_and_not_imported_are_there_and_in_their_place() -> None:
+    named = [
+        (module, node.value)
+        for module, tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and NAMED.fullmatch(node.value)
+    ]
+    assert len(named) > 40
+    for module, name in named:
+        home, _, function = name.partition(":")
+        assert package(home) in MAY_NAME[package(module)], f"{module} names {name}"
+        defined = ast.parse((ROOT / Path(*home.split(".")[1:])).with_suffix(".py").read_bytes()).body
+        assert function in {node.name for node in defined if isinstance(node, ast.FunctionDef | ast.ClassDef)}, name
