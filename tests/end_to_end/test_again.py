@@ -31,7 +31,7 @@ def test_a_plan_shows_that_every_step_is_there(finished: Any) -> None:
     answer = finished.place.ticketlab("plan", "specs/tiny.yaml")
     assert answer.code == 0, answer.err
     steps = [line for line in answer.out.splitlines() if line.startswith("  ") and "cached" in line]
-    assert len(steps) == 17
+    assert len(steps) == 23
     assert "to do" not in answer.out
     assert "estimated time: 0.0 min" in answer.out
 
@@ -44,7 +44,7 @@ def test_afresh_the_same_bits_are_found_and_a_run_of_its_own_is_recorded(
     events: list[Event] = []
     outcome = ticketlab.run(ticketlab.plan(copied.root / "specs" / "tiny.yaml"), fresh=True, listener=events.append)
     assert outcome.failures == []
-    assert len([event for event in events if isinstance(event, StepStarted)]) == 17
+    assert len([event for event in events if isinstance(event, StepStarted)]) == 23
     assert digests(folder) == before
     chain = Chain(copied.root / "ledger.jsonl")
     assert chain.check().sound

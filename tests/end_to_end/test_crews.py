@@ -111,7 +111,7 @@ def test_steps_of_another_process_are_the_run_and_have_the_bits_of_this_one(
     assert performed() == ["statistics"]
     answer = plain.ticketlab("run", "specs/apart.yaml", "--crew", "elsewhere")
     assert answer.code == 0, answer.err
-    assert performed() == ["statistics", "draw", "train", "statistics", "evaluate"]
+    assert performed() == ["statistics", "statistics", "draw", "train", "evaluate"]
     processes = {line.split()[0] for line in (plain.root / "diary").read_text().splitlines()}
     assert len(processes) == 2
     project = Project.around(plain.root)

@@ -75,9 +75,10 @@ def test_it_is_measured_by_the_classes_of_the_labs_classifier(model: Convnet | M
     real = Statistics.from_features(features, extractor="x", pipeline="x")
     found = measured(InceptionScore(splits=2), Sampled(images, features, real, features, extractor))
     expected = inception_score(shares, 2)
-    assert set(found) == {"inception_score_labclassifier-fashion", "inception_score_labclassifier-fashion_spread"}
-    assert found["inception_score_labclassifier-fashion"] == pytest.approx(expected.mean(), rel=1e-5)
-    spread = found["inception_score_labclassifier-fashion_spread"]
+    key = f"inception_score_{extractor.name}"
+    assert set(found) == {key, f"{key}_spread"}
+    assert found[key] == pytest.approx(expected.mean(), rel=1e-5)
+    spread = found[f"{key}_spread"]
     assert spread == pytest.approx(abs(expected[0] - expected[1]) / 2, rel=1e-2)
 
 

@@ -120,7 +120,7 @@ x.yaml:10:8: train: found the text `hinge`
         [],
         """\
 x.yaml:13:31: evaluate.metrics.1: found the text `prdk`
-     allowed: one of `accuracy`, `loss`, `mean_iou`, `pixel_accuracy`, `frechet`, `kernel`, `prdc`, or a mapping whose `kind` is one of these (What is measured; null is accuracy and loss for classifiers, mean_iou, pixel_accuracy and loss for segmenters, frechet and prdc for GANs)
+     allowed: one of `accuracy`, `loss`, `mean_iou`, `pixel_accuracy`, `frechet`, `kernel`, `prdc`, `inception_score`, or a mapping whose `kind` is one of these (What is measured; null is accuracy and loss for classifiers, mean_iou, pixel_accuracy and loss for segmenters, frechet and prdc for GANs)
   -> did you mean `prdc`?""",
     ),
     (

@@ -34,11 +34,13 @@ def difference(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[Differ
 
     Run ids, times and the bytes of the spec file (its comments, say) are no differences. Where a step was done on
     another machine than in the other run, `steps.<name>.` stands before what differs beyond what does for the run as a
-    whole. LedgerError if either
-    statement is not the provenance of a run.
+    whole. LedgerError if either statement is not the provenance of a run.
     """
     ours, theirs = facts(left), facts(right)
     whole = _between(_fields(ours), _fields(theirs))
+    if ours.code.sources == theirs.code.sources:
+        # The same code: runs of other steps rest on other modules of it.
+        whole = [one for one in whole if (one.kind, one.path) != ("code", "meaning")]
     packages = Difference("environment", "packages", _listed(ours.packages), _listed(theirs.packages))
     known = {(one.path, repr(one.left), repr(one.right)) for one in (*whole, packages)}
     fresh = [
