@@ -113,12 +113,12 @@ class ClassMap(Labelling):
         return torch.where(there.any(1), ranked.argmin(1), UNLABELLED)
 
     def example(self, count: int, shape: ImageShape) -> Tensor:
-        """Two classes side by side, others in every map, below a row without labels."""
+        """Class 0 beside each class in turn, so that every class is the rarest of some map, below a row without labels."""
         maps = torch.empty((count, shape.size, shape.size), dtype=torch.uint8)
         turn = torch.arange(count)
         half = shape.size // 2
-        maps[:, :, :half] = (turn % shape.classes).to(torch.uint8).view(-1, 1, 1)
-        maps[:, :, half:] = ((turn + 1) % shape.classes).to(torch.uint8).view(-1, 1, 1)
+        maps[:, :, :half] = 0
+        maps[:, :, half:] = (turn % shape.classes).to(torch.uint8).view(-1, 1, 1)
         maps[:, 0] = UNLABELLED
         return maps
 
