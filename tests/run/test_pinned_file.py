@@ -135,7 +135,7 @@ def test_a_smoke_run_looks_through_noise_where_the_file_is_not_here_and_says_so(
     assert here.file == "w.pth"
 
 
-def refused(project: Path, said: str, **parts: Any) -> None:
+def refused(project: Path, said: str, **parts: Any) -> bool:
     file = project / "refused.yaml"
     file.write_text(
         ANY_TRAINING.format(
@@ -145,13 +145,15 @@ def refused(project: Path, said: str, **parts: Any) -> None:
     )
     with pytest.raises(SpecError, match=said) as caught:
         ticketlab.load_spec(file)
-    assert "  -> " in str(caught.value)
+    return "  -> " in str(caught.value)
 
 
 def test_what_cannot_be_meant_is_refused_when_the_spec_is_read(project: Path) -> None:
     """Classes of an extractor that has none; matching the features that measure, wherever the two files lie."""
     hinge = {"objective": "hinge", "steps": 2}
-    refused(project, "counts classes, and the extractor `random_conv`", train=hinge, extractor={"kind": "random_conv"})
+    assert refused(
+        project, "counts classes, and the extractor `random_conv`", train=hinge, extractor={"kind": "random_conv"}
+    )
     extractor = {"kind": "inception", "file": "w.pth", "sha256": "0" * 64}
     matching = {"objective": "moment_matching", "steps": 2, "extractor": {**extractor, "file": "copy.pth"}}
-    refused(project, "cannot be measured by the same features", train=matching, extractor=extractor)
+    assert refused(project, "cannot be measured by the same features", train=matching, extractor=extractor)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from torch import Tensor, nn
 
 
-class Classifier(nn.Module):
+class Classifier(nn.Module, ABC):
     """Images (B, C, S, S) -> logits (B, classes); subclasses give `features` and the linear layer `fc`."""
 
     fc: nn.Linear
 
+    @abstractmethod
     def features(self, images: Tensor) -> Tensor:
         """Images (B, C, S, S) -> features (B, `fc.in_features`)."""
-        raise NotImplementedError
 
     def head(self, features: Tensor) -> Tensor:
         """Features (B, `fc.in_features`) -> logits (B, classes)."""
