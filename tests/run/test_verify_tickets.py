@@ -79,11 +79,11 @@ def test_without_the_recorded_ticket_no_share_is_told(specks: Path, recorded: Re
     assert ticket_of(list(verify(entry, Project(specks)).steps)).mask_agreement is None
 
 
-@pytest.mark.parametrize(("other", "finding"), [("sources", "WITHIN BAND"), ("meaning", "DIFFERS")])
+@pytest.mark.parametrize(("other", "finding"), [(("sources",), "WITHIN BAND"), (("sources", "meaning"), "DIFFERS")])
 def test_other_comments_excuse_other_bits_and_other_code_does_not(
-    specks: Path, recorded: Recorded, other: str, finding: str
+    specks: Path, recorded: Recorded, other: tuple[str, ...], finding: str
 ) -> None:
-    entry = recorded(lambda run: replace(run, code=replace(run.code, **{other: "0" * 64})))
+    entry = recorded(lambda run: replace(run, code=replace(run.code, **dict.fromkeys(other, "0" * 64))))
     assert verify(entry, Project(specks)).finding == finding
 
 
