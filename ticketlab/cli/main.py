@@ -46,3 +46,5 @@ def main() -> None:
     except OSError as error:  # a full disk, a folder that cannot be written: nothing that a traceback would explain
         print(f"{error.filename}: {error.strerror}" if error.filename else error, file=sys.stderr)
         sys.exit(1)
+    finally:
+        gc.freeze()  # nor does the end of the process look through what goes with it

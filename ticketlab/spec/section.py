@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
@@ -106,11 +107,11 @@ class Family:
         return _members(cls.plural, cls.tag, cls.own)
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(cls, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
         choices: dict[Any, CoreSchema] = {}
         for member in cls.members():
             name = member.model_fields[cls.tag].default
-            choices[name] = handler.generate_schema(member)
+            choices[name] = _when_named(member)
             if is_name_enough(member):
                 choices[_alone(name)] = _by_name(member, name)
         # One union told apart by a function, so that what is wrong inside a member is reported of that member alone.
@@ -124,10 +125,12 @@ class Family:
         return named if isinstance(named, str) else None
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        names = [member.model_fields[cls.tag].default for member in cls.members()]
-        alone = [name for name in names if _alone(name) in schema["choices"]]
-        members = {name: schema["choices"][name] for name in names}
+    def __get_pydantic_json_schema__(cls, _: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        members: dict[Any, CoreSchema] = {}
+        for member in cls.members():
+            member.model_rebuild()
+            members[member.model_fields[cls.tag].default] = member.__pydantic_core_schema__
+        alone = [member.model_fields[cls.tag].default for member in cls.members() if is_name_enough(member)]
         mapping = handler(core_schema.tagged_union_schema(members, cls.tag))
         return {"anyOf": [{"type": "string", "enum": alone}, mapping]} if alone else mapping
 
@@ -140,6 +143,19 @@ def is_name_enough(member: type[Section]) -> bool:
 def _alone(name: str) -> str:
     """The branch of a family in which a name stands for the member with its defaults."""
     return f"{name} by name"
+
+
+def _when_named(member: type[Choice]) -> CoreSchema:
+    """The member, checked by its own schema, which is built when a page first names it: a page names few of many."""
+
+    def checked(value: Any, info: ValidationInfo) -> Choice:
+        if isinstance(value, member):  # a default
+            return value
+        if info.mode == "json":  # JSON knows lists only: read again as JSON, one may stand for a tuple
+            return member.model_validate_json(json.dumps(value), strict=True)
+        return member.model_validate(value)
+
+    return core_schema.with_info_plain_validator_function(checked)
 
 
 def _by_name(member: type[Choice], name: str) -> CoreSchema:
