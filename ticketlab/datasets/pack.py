@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from ticketlab.datasets.labels import CLASSES, LABELLINGS, Labelling
+from ticketlab.datasets.labels import CLASSES, Labelling, labelling_of
 from ticketlab.datasets.manifest import (
     Manifest,
     SplitName,
@@ -29,6 +29,7 @@ from ticketlab.datasets.manifest import (
 from ticketlab.errors import DataError
 from ticketlab.files import sync_folder, write_atomically, write_json
 from ticketlab.spec.catalog import KNOWN
+from ticketlab.spec.labelling import label_kind
 
 SPLITS: tuple[SplitName, SplitName] = ("train", "test")
 _HEADER_ROOM = 4096
@@ -61,7 +62,8 @@ def write_pack(
     _, channels, size, _ = splits["train"].images.shape
     if splits["test"].images.shape[1:] != splits["train"].images.shape[1:]:
         raise DataError("training and test images differ in shape", where=name)
-    if splits["test"].labelling != splits["train"].labelling:
+    kind = label_kind(splits["train"].labelling.kind, where=name).name
+    if splits["test"].labelling.kind != kind:
         raise DataError("training and test images differ in the kind of their labels", where=name)
     mean, std = moments(splits["train"].images)
     manifest = Manifest.model_validate(
@@ -69,7 +71,7 @@ def write_pack(
             "name": name,
             "channels": channels,
             "size": size,
-            "labels": splits["train"].labelling.kind,
+            "labels": kind,
             "classes": class_names,
             "counts": {split: len(splits[split].labels) for split in SPLITS},
             "mean": mean,
@@ -98,8 +100,8 @@ def read_split(
     if not path.is_file():
         raise missing(project, name)
     count = manifest.counts[split]
-    labelling = LABELLINGS[manifest.labels]
-    expected = count * (manifest.channels * manifest.size**2 + labelling.bytes_each(manifest.size))
+    labelling = labelling_of(manifest.labels)
+    expected = count * (manifest.channels * manifest.size**2 + labelling.bytes_each(manifest.shape))
     if not expected <= path.stat().st_size <= expected + _HEADER_ROOM:
         raise _altered(path, name, f"{path.stat().st_size} bytes long, where about {expected} are expected")
     content = path.read_bytes()

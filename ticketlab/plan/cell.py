@@ -204,6 +204,7 @@ class CellPlanner:
             count=self.kept,
             rule=self.spec.data.subset,
             seed=self.spec.seed,
+            labels=self.images.labels,
         )
 
 

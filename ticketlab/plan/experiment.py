@@ -15,6 +15,7 @@ from ticketlab.plan.arm import ArmPlan
 from ticketlab.plan.cell import CellPlanner
 from ticketlab.plan.steps import Images, Step
 from ticketlab.spec.identity import identity
+from ticketlab.spec.labelling import label_kind
 
 if TYPE_CHECKING:
     from ticketlab.spec.loading import Cell, LoadedSpec
@@ -101,6 +102,7 @@ def plan_cell(cell: Cell, home: Callable[[str], Path], threads: int | None = Non
         size=spec.data.size,
         fit=spec.data.fit,
         scaling=spec.data.scaling,
+        labels=label_kind(manifest.labels),
     )
     planner = CellPlanner(_counted(spec, threads or available_cores()), images, total, _kept(spec, total))
     return CellPlan(cell.name, dict(cell.labels), spec, planner.arms(), manifest.sha256)

@@ -11,6 +11,7 @@ from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.plan.sources import releases, source_digest
 from ticketlab.spec.compute import Compute
 from ticketlab.spec.evaluate import Extractor
+from ticketlab.spec.labelling import Classes, LabelKind
 from ticketlab.spec.metric import MetricChoice
 from ticketlab.spec.section import Choice, Section
 from ticketlab.spec.task import Scaling, Split
@@ -30,6 +31,7 @@ class Images:
     size: int
     fit: Literal["resize", "pad"]
     scaling: Scaling
+    labels: LabelKind = field(default_factory=Classes)
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,8 @@ def _choices_in(value: Any) -> Iterator[Choice]:
     if isinstance(value, Section):
         for name in type(value).model_fields:
             yield from _choices_in(getattr(value, name))
+    elif isinstance(value, Images):
+        yield value.labels
     elif isinstance(value, Measurement):
         yield from _choices_in(value.metrics)
         yield from _choices_in(value.extractor)

@@ -11,6 +11,7 @@ from ticketlab.spec.compute import Compute
 from ticketlab.spec.drawing import Drawn
 from ticketlab.spec.evaluate import Extractor
 from ticketlab.spec.evolving import Evolving
+from ticketlab.spec.labelling import Classes, LabelKind
 from ticketlab.spec.model import ModelChoice
 from ticketlab.spec.structure import StructureChoice
 from ticketlab.spec.task import Split
@@ -48,6 +49,7 @@ class Subset(Step):
     count: int
     rule: str
     seed: int
+    labels: LabelKind = field(default_factory=Classes)
 
     @property
     def title(self) -> str:
