@@ -24,28 +24,32 @@ attribute_accuracy = attributes:AttributeAccuracy
 """
 PAGE = """
 name: faces
-data: {dataset: faces, count: 40}
+data: {dataset: faces, count: 24}
 model: tagger
 ticket: {method: snip, probe: {per_class: 2, batch: 4}, schedule: {density: 0.5}}
 arms: [ticket, dense]
-train: {objective: binary_cross_entropy, steps: 2, batch: 10, augment: [flip]}
+train: {objective: binary_cross_entropy, steps: 60, batch: 10, augment: [flip]}
 compute: {device: cpu, threads: 1}
 """
-LONGER = ("--set", "train.steps=120")
 
 Answer = subprocess.CompletedProcess[str]
 
 
-@pytest.fixture
-def python(tmp_path: Path) -> Callable[..., Answer]:
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("attributes")
+
+
+@pytest.fixture(scope="module")
+def python(root: Path) -> Callable[..., Answer]:
     """Python in a project with a dataset of attributes, the package installed as pip would have it."""
-    home = tmp_path / "installed"
+    home = root / "installed"
     shutil.copytree(Path(__file__).parent / "attributes", home / "attributes")
     facts = home / "attributes-1.dist-info"
     facts.mkdir()
     (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: attributes\nVersion: 1\n")
     (facts / "entry_points.txt").write_text(POINTS)
-    project = tmp_path / "project"
+    project = root / "project"
     (project / ".ticketlab").mkdir(parents=True)
     (project / "faces.yaml").write_text(PAGE)
     path = os.pathsep.join(filter(None, (str(home), os.environ.get("PYTHONPATH", ""))))
@@ -67,51 +71,47 @@ def ticketlab(*arguments: str) -> tuple[str, ...]:
     return ("-m", "ticketlab", *arguments)
 
 
-def accuracy(project: Path, folder: str, arm: str) -> float:
-    (found,) = (project / "runs" / folder / arm).glob("**/metrics.json")
+def accuracy(project: Path, arm: str) -> float:
+    (found,) = (project / "runs" / "faces" / arm).glob("**/metrics.json")
     return float(json.loads(found.read_text())["attribute_accuracy"])
 
 
-def test_a_ticket_is_drawn_trained_and_measured_by_attributes(python: Callable[..., Answer], tmp_path: Path) -> None:
-    """The three rows that tell the attributes apart are found by whoever learns from each attribute by itself."""
-    for more in ((), LONGER):
-        done = python(*ticketlab("run", "faces.yaml", *more))
-        assert done.returncode == 0, done.stdout + done.stderr
-    project = tmp_path / "project"
-    print(sorted(map(str, (project / "runs").glob("**/metrics.json"))))
-    for arm in ("ticket", "dense"):
-        assert 0.2 < accuracy(project, "faces", arm) <= 1
-        assert accuracy(project, "faces+train.steps-120", arm) > 0.95
-    assert "3 classes, a yes or no for each attribute of each image" in python(*ticketlab("datasets")).stdout
-    assert python(*ticketlab("run", "--smoke", "faces.yaml")).returncode == 0
+def test_a_ticket_is_drawn_trained_and_measured_by_attributes(python: Callable[..., Answer], root: Path) -> None:
+    done = python(*ticketlab("run", "faces.yaml"))
+    assert done.returncode == 0, done.stdout
+    assert accuracy(root / "project", "dense") > 0.95
+    assert 0.6 < accuracy(root / "project", "ticket") <= 1
+
+
+def test_noise_stands_in_for_it_in_smoke_runs_which_take_two_steps(python: Callable[..., Answer]) -> None:
+    done = python(*ticketlab("run", "--smoke", "faces.yaml"))
+    assert done.returncode == 0, done.stdout
 
 
 SOURCES = """
 import sys, ticketlab
 steps = [step for _, step in ticketlab.plan("faces.yaml").plan.steps()]
 assert "torch" not in sys.modules
-print(*(step.digest for step in steps if "attributes.labels" in step.sources()))
-print(*(step.digest for step in steps if "attributes.labels" not in step.sources()))
+print(*(step.digest for step in steps))
 """
 
 
 def test_what_is_done_with_labels_is_part_of_every_step_that_sees_images(
-    python: Callable[..., Answer], tmp_path: Path
+    python: Callable[..., Answer], root: Path
 ) -> None:
     before = python("-c", SOURCES)
     assert before.stderr == ""
-    path = tmp_path / "installed" / "attributes" / "labels.py"
-    path.write_text(path.read_text().replace("len(there) + 1", "len(there) + 2"))
-    seen, unseen = (line.split() for line in before.stdout.splitlines())
-    seen_after, unseen_after = (line.split() for line in python("-c", SOURCES).stdout.splitlines())
-    assert len(seen) == len(seen_after) == 6
-    assert not set(seen) & set(seen_after)
-    assert unseen == unseen_after == []
+    path = root / "installed" / "attributes" / "labels.py"
+    text = path.read_text()
+    path.write_text(text.replace("len(there) + 1", "len(there) + 2"))
+    after = python("-c", SOURCES)
+    path.write_text(text)
+    assert len(before.stdout.split()) == len(after.stdout.split()) == 6
+    assert not set(before.stdout.split()) & set(after.stdout.split())
 
 
 def test_labels_and_those_who_learn_from_others_are_told_apart(python: Callable[..., Answer]) -> None:
-    page = ("model=mlp", "train.objective=cross_entropy", "ticket.method=magnitude", "ticket.probe=null")
-    classifier = python(*ticketlab("run", "faces.yaml", *(part for one in page[:2] for part in ("--set", one))))
+    classifier = python(*ticketlab("run", "faces.yaml", "--set", "model=mlp", "--set", "train.objective=cross_entropy"))
     assert classifier.returncode == 2
     assert "learns from a class for each image, and faces has a yes or no for each attribute" in classifier.stderr
     tagger = python(*ticketlab("run", "faces.yaml", "--set", "data.dataset=mnist"))

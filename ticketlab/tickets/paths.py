@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.overrides import TorchFunctionMode
 
 from ticketlab.errors import TicketlabError
+from ticketlab.models.conditional import classes_told
 from ticketlab.models.prunable import layer_kind
 from ticketlab.models.spectral import SpectralLayer
 
@@ -69,8 +70,13 @@ def path_state(network: nn.Module, gain: Gain) -> dict[str, Tensor]:
     The factors on a path are the weights of its conv and linear layers, w / sigma where they are spectrally normalised
     (sigma counts as a constant), and the scales s = gamma / sqrt(variance + eps) of its batch normalisation. What is
     added on the way is zero: biases, batch-norm shifts and running means. TicketlabError for layers with parameters that
-    are neither. For `torch.func.functional_call`. `gain` is
-    asked once for each factor, and may work in place on a network that is not needed any more.
+    are neither. For `torch.func.functional_call`. `gain` is asked once for each factor, and may work in place on a
+    network that is not needed any more.
+
+    Conditional batch normalisation, whose `weight` and `bias` are (classes, channels), is one plain normalisation for
+    each class, over statistics that they share: an image of class k takes paths with the factors s_k = gamma_k /
+    sqrt(variance + eps), and without the shift of its class. A label chooses among networks with the same weights and
+    is no input, so within each of these networks all that holds of plain ones holds as it is.
     """
     state: dict[str, Tensor] = {}
     for path, module in network.named_modules():
@@ -78,7 +84,10 @@ def path_state(network: nn.Module, gain: Gain) -> dict[str, Tensor]:
             state |= _scaling(module, f"{path}." if path else "", gain)
         elif layer_kind(module) is None and any(True for _ in module.parameters(recurse=False)):
             raise TicketlabError(
-                f"{path or 'the network'}: what a {type(module).__name__} puts on a path is not known to this method"
+                f"{path or 'the network'}: what a {type(module).__name__} puts on a path is not known to this method: "
+                "whether its parameters multiply what comes in, or are added to it, its class does not say",
+                mend="build normalisation by class as ConditionalBatchNorm2d of ticketlab.models.conditional, score only "
+                "networks without such layers (ticket.networks), or take a method that looks at losses, as snip",
             )
     for name, value in plain_state(network).items():
         if name not in state:
@@ -97,13 +106,14 @@ def _scaling(norm: _BatchNorm, prefix: str, gain: Gain) -> dict[str, Tensor]:
     if norm.running_var is None or norm.running_mean is None:
         raise TicketlabError(f"{prefix[:-1]}: batch normalisation without running statistics has no scale of its own")
     scale = torch.rsqrt(norm.running_var + norm.eps)
+    still = torch.zeros_like(scale)
     if not norm.affine:
         variance = gain(prefix + "weight", scale).square().reciprocal()
-        return {prefix + "running_mean": torch.zeros_like(variance), prefix + "running_var": variance - norm.eps}
+        return {prefix + "running_mean": still, prefix + "running_var": variance - norm.eps}
     return {
         prefix + "weight": gain(prefix + "weight", norm.weight * scale),
-        prefix + "bias": torch.zeros_like(scale),
-        prefix + "running_mean": torch.zeros_like(scale),
+        prefix + "bias": torch.zeros_like(norm.bias),
+        prefix + "running_mean": still,
         prefix + "running_var": torch.full_like(scale, 1 - norm.eps),
     }
 
@@ -200,22 +210,32 @@ class Retraced(Linear):
 
 
 def through_paths(
-    network: nn.Module, ones: dict[str, Tensor], squares: dict[str, Tensor], batch: Tensor, routed: bool = True
+    network: nn.Module,
+    ones: dict[str, Tensor],
+    squares: dict[str, Tensor],
+    given: tuple[Tensor, ...],
+    routed: bool = True,
 ) -> Tensor:
     """PX's sum over images and outputs of activity times strength, differentiable in `squares`.
 
-    Activity is the network with the state `ones` on squared inputs, through the gates of the network itself on
-    `batch`, and counts as constant; strength is that with `squares` on ones, without gates. Unless `routed`, both
-    leave max-pools their own choice.
+    The network is given images or noise, and after these labels if there are any. Activity is the network with the
+    state `ones` on squared inputs, through the gates of the network itself as it is `given` them, and counts as
+    constant; strength is that with `squares` on ones, without gates. Strength is the same for all images up to the
+    first max-pool, so of one image, unless labels tell images apart: then of each, with its label. Unless `routed`,
+    both leave max-pools their own choice.
     """
+    batch, *labels = given
+    told = classes_told(network.modules())
+    apart = 1 if told is None else len(batch)
     trace = Trace()
     with torch.no_grad():
         with Recorded(trace):
-            network(batch)
+            network(*given)
         with Retraced(trace, gated=True, routed=routed):
-            activity = functional_call(network, ones, (batch.square(),))
+            activity = functional_call(network, ones, (batch.square(), *labels))
     with Retraced(trace, gated=False, routed=routed):
-        strength = functional_call(network, squares, (torch.ones_like(batch[:1]),))
+        lone = (torch.ones_like(batch[:apart]), *(part[:apart] for part in labels))
+        strength = functional_call(network, squares, lone)
     total: Tensor = (activity * strength).sum()
     return total
 

@@ -27,6 +27,7 @@ def scores(options: Px, subject: Subject) -> dict[str, Tensor]:
     with squared weights on ones. A and B take every max-pool's choice from G; biases and batch-norm shifts are dropped,
     batch normalisation is a factor s = gamma / sqrt(variance + eps) on a path (s^2 in B, 1 in A), a spectrally
     normalised layer weighs w / sigma with sigma constant. Every pixel of a generator is an output, before its tanh.
+    Where normalisation is by class, an image takes the paths of its own: v_p is then that of the class of x_n.
 
     Per probe batch one forward pass of G and of A, and one forward and backward of B, on one image up to the first
     max-pool. The released variants are in `ticketlab.tickets.px_released`.
@@ -46,7 +47,7 @@ def scores(options: Px, subject: Subject) -> dict[str, Tensor]:
     return found
 
 
-def _path_scores(network: nn.Module, kept: Mapping[str, Tensor], images: Iterable[Tensor]) -> list[Tensor]:
+def _path_scores(network: nn.Module, kept: Mapping[str, Tensor], images: Iterable[tuple[Tensor, ...]]) -> list[Tensor]:
     ones = path_state(network, lambda name, factor: _one_where_kept(factor, kept.get(name)))
     squares = path_state(network, lambda _, factor: factor.square())
     flows = [squares[name].requires_grad_() for name in kept]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from ticketlab.models.conditional import classes_told
 from ticketlab.tickets.paths import Linear, path_state, plain_state
 from ticketlab.tickets.probed import DTYPES, gradient, own_name, private_networks
 from ticketlab.tickets.scope import of_each_network
@@ -26,6 +27,9 @@ def scores(options: SynFlow | SynFlowL2, subject: Subject) -> dict[str, Tensor]:
     layer that all paths go through once sum to R. One forward and one backward pass per network, at batch size 1.
     Tanaka et al. 2020, arXiv 2006.05467, algorithm 1.
 
+    A network with conditional normalisation is one network for each class, and R the sum over all of them: no data say
+    which classes there will be, so each counts once. The input is then an image of ones of every class.
+
     `released` instead takes |.|^power of every parameter and buffer, biases and running statistics too; SynFlow-L2 is
     then |w dR/d(w^2)|, with the first power of w.
     """
@@ -39,9 +43,12 @@ def scores(options: SynFlow | SynFlowL2, subject: Subject) -> dict[str, Tensor]:
         else:
             state = path_state(network, lambda _, factor: _to_power(factor, options.power))
         flows = [state[own_name(layer)].requires_grad_() for layer in layers]
-        ones = torch.ones(1, *subject.shape(name), dtype=DTYPES[options.precision], device=flows[0].device)
+        classes = classes_told(network.modules())
+        device = flows[0].device
+        ones = torch.ones(classes or 1, *subject.shape(name), dtype=DTYPES[options.precision], device=device)
+        given = (ones,) if classes is None else (ones, torch.arange(classes, device=device))
         with Linear():
-            total = functional_call(network, state, (ones,)).sum()
+            total = functional_call(network, state, given).sum()
         for layer, flow, slope in zip(layers, flows, gradient(total, flows), strict=True):
             value = flow.detach()
             found[layer] = (value.sqrt_() if squared_once else value).mul_(slope).abs_()

@@ -163,10 +163,10 @@ class AdversarialTraining:
         drawn = generator.entering(count, self._setup.key.of("noise", player, number))
         return tuple(part.to(self._device, non_blocking=True) for part in drawn)
 
-    def inputs(self, number: int) -> dict[str, Tensor]:
-        """The noise of a generator update, and the real images of a critic update."""
+    def inputs(self, number: int) -> dict[str, tuple[Tensor, ...]]:
+        """What enters the generator in its update, and the real images of a critic update with their labels."""
         entering = self.entering(self._options.generator_batch, "generator", number)
-        return {"generator": entering[0], "critic": self.real(number)[0]}
+        return {"generator": entering, "critic": self.real(number)}
 
     def losses(self, networks: Mapping[str, nn.Module], number: int) -> dict[str, Tensor]:
         """Both players' own losses, for a given generator and critic; regularisers add nothing here."""

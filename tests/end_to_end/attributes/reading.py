@@ -23,5 +23,5 @@ def read(count: int, seed: int) -> Split:
 
 
 def add(project: Path) -> Manifest:
-    splits: dict[SplitName, Split] = {"train": read(60, 1), "test": read(40, 2)}
+    splits: dict[SplitName, Split] = {"train": read(80, 1), "test": read(40, 2)}
     return write_pack(project, "faces", splits, class_names=NAMES, licence="none", source="drawn")
