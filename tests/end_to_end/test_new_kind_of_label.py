@@ -27,10 +27,22 @@ name: faces
 data: {dataset: faces, count: 24}
 model: tagger
 ticket: {method: snip, probe: {per_class: 2, batch: 4}, schedule: {density: 0.5}}
-arms: [ticket, dense]
 train: {objective: binary_cross_entropy, steps: 60, batch: 10, augment: [flip]}
 compute: {device: cpu, threads: 1}
 """
+
+ADDED = """
+from pathlib import Path
+from attributes.reading import add
+from ticketlab.datasets.pack import read_split
+from ticketlab.datasets.synthetic import stand_in
+from ticketlab.spec.catalog import facts
+
+kind = add(Path()).labels
+noise = read_split(Path(), stand_in(facts("faces", Path()), Path()), "train")
+print(kind, list(noise.labels.shape), len(noise.labelling.shown(noise.labels).unique()))
+"""
+"""The reader is called; smoke runs could do with noise in its place."""
 
 Answer = subprocess.CompletedProcess[str]
 
@@ -62,8 +74,8 @@ def python(root: Path) -> Callable[..., Answer]:
             [sys.executable, *arguments], cwd=project, env=environment, capture_output=True, text=True, check=False
         )
 
-    added = call("-c", "from pathlib import Path; from attributes.reading import add; print(add(Path()).labels)")
-    assert (added.stdout, added.stderr) == ("attributes\n", "")
+    added = call("-c", ADDED)
+    assert (added.stdout, added.stderr) == ("attributes [128, 3] 3\n", "")
     return call
 
 
@@ -71,21 +83,11 @@ def ticketlab(*arguments: str) -> tuple[str, ...]:
     return ("-m", "ticketlab", *arguments)
 
 
-def accuracy(project: Path, arm: str) -> float:
-    (found,) = (project / "runs" / "faces" / arm).glob("**/metrics.json")
-    return float(json.loads(found.read_text())["attribute_accuracy"])
-
-
 def test_a_ticket_is_drawn_trained_and_measured_by_attributes(python: Callable[..., Answer], root: Path) -> None:
     done = python(*ticketlab("run", "faces.yaml"))
     assert done.returncode == 0, done.stdout
-    assert accuracy(root / "project", "dense") > 0.95
-    assert 0.6 < accuracy(root / "project", "ticket") <= 1
-
-
-def test_noise_stands_in_for_it_in_smoke_runs_which_take_two_steps(python: Callable[..., Answer]) -> None:
-    done = python(*ticketlab("run", "--smoke", "faces.yaml"))
-    assert done.returncode == 0, done.stdout
+    (found,) = (root / "project" / "runs" / "faces" / "ticket").glob("**/metrics.json")
+    assert 0.9 < json.loads(found.read_text())["attribute_accuracy"] <= 1
 
 
 SOURCES = """
@@ -106,7 +108,7 @@ def test_what_is_done_with_labels_is_part_of_every_step_that_sees_images(
     path.write_text(text.replace("len(there) + 1", "len(there) + 2"))
     after = python("-c", SOURCES)
     path.write_text(text)
-    assert len(before.stdout.split()) == len(after.stdout.split()) == 6
+    assert len(before.stdout.split()) == len(after.stdout.split()) == 4
     assert not set(before.stdout.split()) & set(after.stdout.split())
 
 

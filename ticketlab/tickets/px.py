@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from ticketlab.tickets.paths import path_state, through_paths
+from ticketlab.tickets.path_state import path_state
+from ticketlab.tickets.paths import through_paths
 from ticketlab.tickets.probed import gradient_of_sum, own_name, private_networks, probe_inputs
 from ticketlab.tickets.px_released import cvpr24_scores, eval_scores
 from ticketlab.tickets.scope import of_each_network

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ticketlab.tickets.paths import SINGULAR, Linear, Retraced, Trace, plain_state, through_paths
+from ticketlab.tickets.path_state import SINGULAR, plain_state
+from ticketlab.tickets.paths import Linear, Retraced, Trace, through_paths
 from ticketlab.tickets.probed import gradient_of_sum, set_mode
 
 

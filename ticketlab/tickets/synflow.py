@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.func import functional_call
 
 from ticketlab.models.conditional import classes_told
-from ticketlab.tickets.paths import Linear, path_state, plain_state
+from ticketlab.tickets.path_state import path_state, plain_state
+from ticketlab.tickets.paths import Linear
 from ticketlab.tickets.probed import DTYPES, gradient, own_name, private_networks
 from ticketlab.tickets.scope import of_each_network
 
