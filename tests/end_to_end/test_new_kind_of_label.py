@@ -105,6 +105,7 @@ def test_what_is_done_with_labels_is_part_of_every_step_that_sees_images(
     assert before.stderr == ""
     path = root / "installed" / "attributes" / "labels.py"
     text = path.read_text()
+    assert "len(there) + 1" in text
     path.write_text(text.replace("len(there) + 1", "len(there) + 2"))
     after = python("-c", SOURCES)
     path.write_text(text)
