@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from ticketlab.plan.measured import Curve, Evaluate, Measured, snapshot_file
 from ticketlab.plan.step import Images, Measurement, Step
 from ticketlab.spec.arm import ArmChoice
 from ticketlab.spec.compute import Compute
@@ -22,6 +23,7 @@ __all__ = [
     "Draw",
     "Evaluate",
     "Images",
+    "Measured",
     "Measurement",
     "Prepared",
     "Start",
@@ -29,12 +31,8 @@ __all__ = [
     "Step",
     "Subset",
     "Train",
+    "snapshot_file",
 ]
-
-
-def snapshot_file(number: int) -> str:
-    """The file of a training that holds the network that is measured, as it was after `number` steps."""
-    return f"snapshot-{number:07d}.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,46 +201,3 @@ class Prepared(Step):
 
     def _makers(self) -> list[str]:
         return sorted({*super()._makers(), self.function})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Curve(Step):
-    """What the snapshots of a training score, one every `every` steps before `end`. Inputs as those of `Evaluate`.
-
-    Writes `watch-<step>.json` and, for generators, `samples-<step>.png`. What is there already is measured while the
-    training goes on, where one process does both.
-    """
-
-    performed_by: ClassVar[str] = "ticketlab.run.steps.curve:perform"
-    kind: ClassVar[str] = "curve"
-    seed: int
-    images: Images
-    model: ModelChoice
-    measurement: Measurement
-    every: int
-    end: int
-    compute: Compute
-
-    @property
-    def title(self) -> str:
-        """A few words for people."""
-        return f"measure every {self.every} steps"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluate(Step):
-    """What a network scores `after` so many training steps. Inputs: `weights`, and for GANs `statistics` and (if trained) `extractor`."""
-
-    performed_by: ClassVar[str] = "ticketlab.run.steps.evaluate:perform"
-    kind: ClassVar[str] = "evaluate"
-    seed: int
-    images: Images
-    model: ModelChoice
-    measurement: Measurement
-    after: int
-    compute: Compute
-
-    @property
-    def title(self) -> str:
-        """A few words for people."""
-        return "evaluate " + ", ".join(metric.name for metric in self.measurement.metrics)
