@@ -15,6 +15,11 @@ def snapshot_file(number: int) -> str:
     return f"snapshot-{number:07d}.safetensors"
 
 
+def between(begin: int, end: int, every: int) -> range:
+    """The multiples of `every` that are greater than `begin` and less than `end`: when a training is looked at."""
+    return range(begin - begin % every + every, end, every)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Measured(Step):
     """What networks of a training score. Inputs: `weights`, and for GANs `statistics` and (if trained) `extractor`."""
@@ -28,7 +33,7 @@ class Measured(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class Curve(Measured):
-    """What the snapshots of a training score, one every `every` steps before `end`.
+    """What the snapshots of a training from step `begin` to `end` score, one at every multiple of `every` between them.
 
     Writes `watch-<step>.json` and, for generators, `samples-<step>.png`. What is there already is measured while the
     training goes on, where one process does both.
@@ -37,7 +42,13 @@ class Curve(Measured):
     performed_by: ClassVar[str] = "ticketlab.run.steps.curve:perform"
     kind: ClassVar[str] = "curve"
     every: int
+    begin: int
     end: int
+
+    @property
+    def numbers(self) -> range:
+        """The steps after which there is a snapshot."""
+        return between(self.begin, self.end, self.every)
 
     @property
     def title(self) -> str:

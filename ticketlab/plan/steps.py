@@ -99,6 +99,14 @@ class Train(Step):
     evolving: Evolving | None = None
     still: bool = False
     snapshots: int | None = None
+    """How many steps apart the networks are that are kept for a `Curve`; None where none is kept.
+
+    What a training leaves is part of its digest, so another cadence is another training, though it has the same
+    weights. Snapshots as a step of their own would spare only those who ask for fewer: a network that was not kept is
+    had by training again from the start, there being but one checkpoint, the latest. That second training has the bits
+    of the first on the same arithmetic alone, so nobody could add snapshots in a store that came from another machine;
+    and whoever does the training alone, or is killed before both steps are finished, would pay for it twice.
+    """
     heard: Measurement | None = None
     label: str = field(default="train", compare=False)
 
