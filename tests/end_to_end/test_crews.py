@@ -52,7 +52,7 @@ class Elsewhere:
         place = [str(self.job.project.root), str(self.job.store.root)]
         done = subprocess.run([sys.executable, "-m", __name__, *place], input=order.text(), text=True, stderr=-1)
         if done.returncode:
-            raise StepFailed(done.stderr.strip().splitlines()[-2])
+            raise StepFailed(done.stderr.strip())
 
 
 def work(root, store):

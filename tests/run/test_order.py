@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import torch
 
 import ticketlab
 from ticketlab.cores import available_cores
-from ticketlab.errors import EnvironmentProblem
+from ticketlab.errors import EnvironmentProblem, StepFailed
 from ticketlab.plan.experiment import ArmAddress
 from ticketlab.run.crew import Alone
 from ticketlab.run.device import chosen
@@ -38,6 +39,7 @@ compute: {device: cpu}
 
 MEMBER = """
 import os, sys
+from importlib import import_module
 from pathlib import Path
 from ticketlab.errors import TicketlabError
 if "CORES" in os.environ:
@@ -197,3 +199,14 @@ def test_a_method_that_is_not_installed_is_refused_by_its_path(specks: Path) -> 
 def test_an_order_of_another_release_is_refused_whole() -> None:
     with pytest.raises(EnvironmentProblem, match="`asked`: Field required"):
         Order.read(json.dumps({"cell": "", "arm": "ticket", "spec": {}, "threads": 1, "auto": None, "planned": []}))
+
+
+def test_code_that_was_edited_since_it_was_planned_is_not_ordered(
+    specks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = first_arm(planned(specks))
+    assert all(step.digest for step in address.plan.steps())
+    # As an edit would: what counts of a step is now something else.
+    monkeypatch.setattr(import_module("ticketlab.plan.step"), "STEP_FORMAT", 99)
+    with pytest.raises(StepFailed, match="was edited after it was planned"):
+        Order.of(address)

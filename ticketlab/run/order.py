@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ticketlab.errors import EnvironmentProblem
+from ticketlab.errors import EnvironmentProblem, StepFailed
 from ticketlab.plan.experiment import ArmAddress, Plan, plan_cell
 from ticketlab.plan.step import digest_of
 from ticketlab.plan.steps import Step
@@ -42,17 +42,22 @@ class Order(BaseModel):
 
     @classmethod
     def of(cls, address: ArmAddress, steps: Sequence[Step] | None = None) -> Self:
-        """To do these steps of an arm, by default all of them."""
-        from ticketlab.run.device import chosen
-
+        """To do these steps of an arm, by default all of them. StepFailed if code was edited since they were planned."""
         every, cell = tuple(address.plan.steps()), address.cell
+        planned = [step.counting() for step in every]
+        edited = next((step for step, now in zip(every, planned, strict=True) if digest_of(now) != step.digest), None)
+        if edited is not None:
+            raise StepFailed(
+                f"code of `{edited.title}` was edited after it was planned",
+                mend="start again: the same command, or a fresh Python",
+            )
         return cls(
             cell=cell.name,
             arm=address.plan.arm,
             spec=cell.spec.asks(),
             threads=cell.threads,
-            auto=chosen("auto") if cell.spec.compute.device == "auto" else None,
-            planned=[step.counting() for step in every],
+            auto=_auto() if cell.spec.compute.device == "auto" else None,
+            planned=planned,
             asked=[step.digest for step in (every if steps is None else steps)],
         )
 
@@ -83,9 +88,9 @@ class Order(BaseModel):
         address = self.address(project)
         cell = address.cell
         crew = Alone(Job(Plan(cell.spec.name, Path(cell.spec.name), "", (cell,)), project, store, listener, stopping))
-        for step in address.plan.steps():
-            if step.digest in self.asked:
-                crew.step(step, address)
+        mine = {step.digest: step for step in address.plan.steps()}
+        for digest in self.asked:
+            crew.step(mine[digest], address)
 
     def address(self, project: Project) -> ArmAddress:
         """The arm as this machine plans it, which is as it was planned. EnvironmentProblem where it is not."""
@@ -109,6 +114,12 @@ class Order(BaseModel):
             raise _other_code("arms", f"there is no arm `{self.arm}`")
         _compare(self.planned, [step.counting() for step in found.steps()])
         return ArmAddress(cell, found)
+
+
+def _auto() -> str:
+    from ticketlab.run.device import chosen
+
+    return chosen("auto")
 
 
 def _compare(planned: Sequence[Mapping[str, Any]], here: Sequence[Mapping[str, Any]]) -> None:
