@@ -24,11 +24,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CellPlan:
-    """One cell: its resolved spec, the values its matrix gave it, a plan per arm, and the sha256 of its dataset's splits."""
+    """One cell: its resolved spec, the values its matrix gave it, a plan per arm, and the sha256 of its dataset's splits.
+
+    `threads` is the number of CPU threads that its steps ask for, whether the spec names it or it was counted.
+    """
 
     name: str
     labels: dict[str, object]
     spec: Spec
+    threads: int
     arms: tuple[ArmPlan, ...]
     splits: Mapping[SplitName, str]
 
@@ -104,8 +108,9 @@ def plan_cell(cell: Cell, home: Callable[[str], Path], threads: int | None = Non
         scaling=spec.data.scaling,
         labels=label_kind(manifest.labels),
     )
-    planner = CellPlanner(_counted(spec, threads or available_cores()), images, total, _kept(spec, total))
-    return CellPlan(cell.name, dict(cell.labels), spec, planner.arms(), manifest.sha256)
+    asked = spec.compute.threads or threads or available_cores()
+    planner = CellPlanner(_counted(spec, asked), images, total, _kept(spec, total))
+    return CellPlan(cell.name, dict(cell.labels), spec, asked, planner.arms(), manifest.sha256)
 
 
 def _kept(spec: Spec, total: int) -> int:
@@ -119,10 +124,9 @@ def _kept(spec: Spec, total: int) -> int:
 
 
 def _counted(spec: Spec, threads: int) -> Spec:
-    """The spec with a number of threads, `threads` where it asks for all: whoever does the work, uses as many.
+    """The spec with a number of threads: whoever does the work, uses as many.
 
     What was asked stays as it is, so the spec has one identity on every machine. Its steps, and so the run, have not
     where numbers of cores differ: on a CPU another number of threads may sum in another order.
     """
-    asked = spec.compute.threads or threads
-    return spec.model_copy(update={"compute": spec.compute.model_copy(update={"threads": asked})})
+    return spec.model_copy(update={"compute": spec.compute.model_copy(update={"threads": threads})})

@@ -99,18 +99,18 @@ class Step:
 
     def digest_now(self) -> str:
         """The digest with the source as it is on disk at this moment."""
-        return sha256_bytes(
-            canonical_json(
-                {
-                    "format": STEP_FORMAT,
-                    "kind": self.kind,
-                    "asks": self.asks(),
-                    "inputs": {role: step.digest for role, step in self.inputs.items()},
-                    "source": source_digest(self.sources()),
-                    "releases": releases(self.sources()),
-                }
-            )
-        )
+        return digest_of(self.counting())
+
+    def counting(self) -> dict[str, Any]:
+        """All that the digest is of, as JSON, with the source as it is on disk at this moment."""
+        return {
+            "format": STEP_FORMAT,
+            "kind": self.kind,
+            "asks": self.asks(),
+            "inputs": {role: step.digest for role, step in self.inputs.items()},
+            "source": source_digest(self.sources()),
+            "releases": releases(self.sources()),
+        }
 
     def lineage(self) -> Iterator[Step]:
         """The step after all that it needs, each digest once."""
@@ -119,6 +119,11 @@ class Step:
             if step.digest not in seen:
                 seen.add(step.digest)
                 yield step
+
+
+def digest_of(counting: Mapping[str, Any]) -> str:
+    """The digest of a step of which that counts."""
+    return sha256_bytes(canonical_json(counting))
 
 
 def _inputs_first(last: Step) -> list[Step]:

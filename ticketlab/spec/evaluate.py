@@ -121,7 +121,10 @@ class Evaluate(Section):
         description="Generated images per evaluation, and the most real images used.",
     )
     every: int | None = Field(
-        default=None, ge=1, description="Training steps between evaluations on the way; null evaluates only at the end."
+        default=None,
+        ge=1,
+        description="Training steps between evaluations on the way; null evaluates only at the end. A change keeps other "
+        "snapshots, so it trains again, to the same weights.",
     )
     split: Split | None = Field(
         default=None,
