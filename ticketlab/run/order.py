@@ -11,6 +11,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ticketlab.errors import EnvironmentProblem, StepFailed
+from ticketlab.files import canonical_json
 from ticketlab.plan.experiment import ArmAddress, Plan, plan_cell
 from ticketlab.plan.step import digest_of
 from ticketlab.plan.steps import Step
@@ -128,7 +129,7 @@ def _compare(planned: Sequence[Mapping[str, Any]], here: Sequence[Mapping[str, A
     for number, (then, now) in enumerate(zip_longest(planned, here, fillvalue=nothing), 1):
         if digest_of(then) == digest_of(now):
             continue
-        path, was, is_now = next(_differences(then, now))
+        path, was, is_now = next(_differences(*(json.loads(canonical_json(side)) for side in (then, now))))
         kind = then.get("kind") or now.get("kind")
         raise EnvironmentProblem(
             f"step {number} ({kind}) would be another one: {path} is {is_now} here and was {was} where it was planned",
