@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -75,6 +76,7 @@ def rounds(model: str, method: str, asked: Asked, times: list[float] | None = No
     spent = times if times is not None else []
 
     copies = PrivateCopies({"classifier": network})
+    memory: dict[str, Any] = {}
 
     def one_round() -> None:
         done[0] += 1
@@ -83,10 +85,11 @@ def rounds(model: str, method: str, asked: Asked, times: list[float] | None = No
             weights={layer: weight.parameter.detach() for layer, weight in live.items()},
             mask=state["mask"],
             key=Key(0),
-            networks=partial(copies.make, dict(state["mask"])),
+            networks=partial(copies.make, state["mask"]),
             shapes={"classifier": (3, 32, 32)},
             batches=(asked.images,),
             inputs=lambda number: {"classifier": images},
+            memory=memory,
         )
         scores = score(options, subject)
         started = time.perf_counter()
