@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ticketlab.models.spectral import SpectralLayer
+from ticketlab.tickets.layout import memory_axes
 from ticketlab.tickets.mask import Flags, Mask
 from ticketlab.tickets.paths import Linear
 from ticketlab.tickets.probed import own_name
@@ -54,7 +55,7 @@ class Flow:
 
 def _zero(factor: Tensor, before: Flags, after: Flags) -> bool:
     """Zero the factors that `before` keeps and `after` does not; False, and nothing is done, if `after` keeps others."""
-    axes = sorted(range(factor.dim()), key=factor.stride, reverse=True)
+    axes = memory_axes(factor)
     kept = after.transpose(axes).reshape(-1)
     places = np.flatnonzero(before.transpose(axes).reshape(-1) != kept)
     if kept[places].any():

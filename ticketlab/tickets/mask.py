@@ -52,6 +52,7 @@ class Mask(Mapping[str, Tensor]):
             {name: torch.empty_like(kept, device="cpu").copy_(kept) for name, kept in layers.items()}
         )
         self._kept = {name: int(np.count_nonzero(kept.numpy().ravel("K"))) for name, kept in self._layers.items()}
+        self._packed: dict[str, bytes] = {}
 
     @classmethod
     def dense(cls, shapes: Mapping[str, tuple[int, ...]]) -> Mask:
@@ -66,6 +67,12 @@ class Mask(Mapping[str, Tensor]):
         seen = self._layers[name].numpy()
         seen.flags.writeable = False
         return seen
+
+    def packed(self, name: str) -> bytes:
+        """`packed_bits` of a layer, made once: a file has them, and a digest of them."""
+        if name not in self._packed:
+            self._packed[name] = packed_bits(self._layers[name]).tobytes()
+        return self._packed[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._layers)
@@ -137,5 +144,5 @@ class Mask(Mapping[str, Tensor]):
         content = hashlib.sha256(b"ticketlab mask 1\n")
         content.update(canonical_json([[name, list(self._layers[name].shape)] for name in names]))
         for name in names:
-            content.update(packed_bits(self._layers[name]).tobytes())
+            content.update(self.packed(name))
         return content.hexdigest()

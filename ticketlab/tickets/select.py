@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ticketlab.errors import Diverged
+from ticketlab.tickets.layout import memory_axes
 
 if TYPE_CHECKING:
     from ticketlab.tickets.mask import Mask
@@ -19,7 +20,7 @@ Vector = np.ndarray[tuple[int], np.dtype[Any]]
 SPARSE = 256
 """One score in so many is looked at to guess where the threshold is."""
 
-CACHED = 1 << 16
+CACHED = 1 << 17
 """So many scores stay in a processor's cache while they are looked at several times."""
 
 
@@ -64,7 +65,7 @@ class _Ranked:
         if values.dtype is not torch.float64:
             values = values.to(torch.float32)
         self.name = name
-        self._axes = sorted(range(values.dim()), key=values.stride, reverse=True)
+        self._axes = memory_axes(values)
         self._shape = tuple(values.shape)
         self.values: Vector = self._in_memory_order(values.numpy())
         self._live: Vector | None = None
@@ -88,14 +89,15 @@ class _Ranked:
         """Choose what competes from `low` upwards; returns the places of those up to `high`, in memory order."""
         between = []
         for start in range(0, len(self.values), CACHED):
-            part = slice(start, start + CACHED)
-            values, chosen = self.values[part], self.chosen[part]
+            values, chosen = self.values[start : start + CACHED], self.chosen[start : start + CACHED]
             if np.isnan(values.min()):
                 raise Diverged("the scores contain NaN", where=self.name)
             np.greater_equal(values, low, out=chosen)
             if self._live is not None:
-                chosen &= self._live[part]
-            between.append(np.flatnonzero(chosen & (values <= high)) + start)
+                chosen &= self._live[start : start + CACHED]
+            near = values <= high
+            near &= chosen
+            between.append(near.nonzero()[0] + start)
         return np.concatenate(between)
 
     def last(self, places: Vector, count: int) -> Vector:
@@ -130,7 +132,7 @@ def _bracket(layers: list[_Ranked], keep: int, competing: int) -> tuple[np.float
     """A score that more than `keep` competing ones reach, in all likelihood, and one that fewer do."""
     sample = np.sort(np.concatenate([layer.sample() for layer in layers]))
     middle = len(sample) * (1 - keep / max(competing, 1))
-    margin = 3 * len(sample) ** 0.5 + 1
+    margin = 2 * len(sample) ** 0.5 + 1
     low, high = int(middle - margin), int(middle + margin)
     return (
         sample[low] if low >= 0 else np.float64("-inf"),
@@ -143,12 +145,15 @@ def _drop_lowest(layers: list[_Ranked], places: list[Vector], surplus: int) -> N
     if surplus == 0:
         return
     values = [layer.values[at] for layer, at in zip(layers, places, strict=True)]
-    threshold = np.partition(np.concatenate(values), surplus - 1)[surplus - 1]
+    everything = np.concatenate(values)
+    everything.partition(surplus - 1)
+    threshold = everything[surplus - 1]
     for layer, at, found in zip(layers, places, values, strict=True):
         lower = at[found < threshold]
         layer.chosen[lower] = False
         surplus -= len(lower)
     for layer, at, found in zip(reversed(layers), reversed(places), reversed(values), strict=True):
-        dropped = layer.last(at[found == threshold], min(surplus, int(np.count_nonzero(found == threshold))))
+        equal = at[found == threshold]
+        dropped = equal if len(equal) <= surplus else layer.last(equal, surplus)
         layer.chosen[dropped] = False
         surplus -= len(dropped)
