@@ -53,7 +53,7 @@ def _path_scores(network: nn.Module, kept: Mapping[str, Tensor], images: Iterabl
     squares = path_state(network, lambda _, factor: factor.square())
     flows = [squares[name].requires_grad_() for name in kept]
     slopes = gradient_of_sum((through_paths(network, ones, squares, batch) for batch in images), flows)
-    return [flow.detach() * slope for flow, slope in zip(flows, slopes, strict=True)]
+    return [slope.mul_(flow.detach()) for flow, slope in zip(flows, slopes, strict=True)]
 
 
 def _one_where_kept(factor: Tensor, kept: Tensor | None) -> Tensor:
