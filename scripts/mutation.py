@@ -31,7 +31,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SLOW = ("torch", "torch.func", "torchvision", "pydantic", "hypothesis", "jsonschema", "scipy.stats", "filelock")
-QUIET = ("-x", "-q", "-p", "no:cacheprovider", "-p", "_hypothesis_pytestplugin")
+QUIET = ("-q", "-p", "no:cacheprovider", "-p", "_hypothesis_pytestplugin")
 PATIENCE = 20.0
 """Seconds of processor time for any mutant, beside five times what its tests take."""
 OTHER: dict[type[ast.AST], Callable[[], Any]] = {
@@ -140,7 +140,7 @@ class Traced:
 
     def __init__(self, package: Path, result: Path) -> None:
         self.measured = coverage.Coverage(data_file=None, source=[str(package)])
-        self.result, self.seconds = result, Counter[str]()
+        self.result, self.seconds, self.failed = result, Counter[str](), set[str]()
         self.measured.start()
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -148,15 +148,17 @@ class Traced:
         self.measured.switch_context(item.nodeid)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Setting up and tearing down count."""
+        """Setting up and tearing down count; a test that fails is of no use (tracing is too slow for some)."""
         self.seconds[report.nodeid] += report.duration  # type: ignore[assignment]
+        self.failed |= {report.nodeid} if report.failed else set()
 
     def pytest_sessionfinish(self) -> None:
         """Hand over what was found."""
         self.measured.stop()
         data = self.measured.get_data()
         lines = {Path(file).name: data.contexts_by_lineno(file) for file in data.measured_files()}
-        self.result.write_text(json.dumps({"seconds": self.seconds, "lines": lines}))
+        useful = {test: spent for test, spent in self.seconds.items() if test not in self.failed}
+        self.result.write_text(json.dumps({"seconds": useful, "lines": lines}))
 
 
 def forked(copy: Path, seconds: float, run: Callable[[], int]) -> str:
@@ -186,14 +188,16 @@ def tried(copy: Path, mutant: Mutant, known: dict[str, Any]) -> str:
     """How the tests of a mutant end: passed, failed, timeout, or unreached if there are none."""
     reached = {test for line in mutant.lines for test in known["lines"][mutant.file.name].get(str(line), [])}
     chosen = reached if mutant.live and "" not in reached else known["seconds"].keys()
-    tests = {test: known["seconds"][test] for test in chosen}
+    tests = {test: known["seconds"][test] for test in chosen if test in known["seconds"]}
     if not tests:
         return "unreached"
     source, before = mutant.file.read_text(), mutant.file.stat()
     mutant.file.write_text(mutant.applied(source))
     try:
         files = sorted({test.partition("::")[0] for test in tests})
-        return forked(copy, PATIENCE + 5 * sum(tests.values()), lambda: pytest.main([*QUIET, *files], [Chosen(tests)]))
+        return forked(
+            copy, PATIENCE + 5 * sum(tests.values()), lambda: pytest.main([*QUIET, "-x", *files], [Chosen(tests)])
+        )
     finally:
         mutant.file.write_text(source)
         os.utime(mutant.file, ns=(before.st_atime_ns, before.st_mtime_ns))  # so that its bytecode counts again
@@ -215,8 +219,7 @@ def main() -> None:
         shutil.copytree(REPOSITORY, copy, ignore=shutil.ignore_patterns(".git", ".ticketlab", ".venv", "__pycache__"))
         package = copy / "ticketlab" / given.package
         args = [*QUIET, *(given.tests or [f"tests/{given.package}"])]
-        if forked(copy, 3600, lambda: pytest.main(args, plugins=[Traced(package, found)])) != "passed":
-            sys.exit((copy / "log").read_text())
+        forked(copy, 3600, lambda: pytest.main(args, plugins=[Traced(package, found)]))
         known = json.loads(found.read_text())
         sys.dont_write_bytecode = True
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
