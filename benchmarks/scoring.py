@@ -62,7 +62,7 @@ class Asked:
 
 def network_of(model: str, asked: Asked) -> nn.Module:
     network = build(MODELS[model], SHAPE, Key(0))["classifier"].eval().to(asked.device)
-    return network.to(memory_format=getattr(torch, asked.layout))  # type: ignore[no-any-return, call-overload]
+    return network.to(memory_format=getattr(torch, asked.layout))
 
 
 def images_of(asked: Asked) -> Tensor:
