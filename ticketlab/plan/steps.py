@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ticketlab.plan.step import Images, Measurement, Step
+from ticketlab.plan.step import HELD, Images, Measurement, Step
 from ticketlab.spec.arm import ArmChoice
 from ticketlab.spec.compute import Compute
 from ticketlab.spec.drawing import Drawn
@@ -39,12 +39,13 @@ def snapshot_file(number: int) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Subset(Step):
-    """Choosing the training images of a limited-data run. Writes their indices."""
+    """Choosing the training images of a limited-data run, opened by the function of that name. Writes their indices."""
 
     performed_by: ClassVar[str] = "ticketlab.run.steps.subset:perform"
     kind: ClassVar[str] = "subset"
     dataset: str
     dataset_digest: str
+    opened_by: str = HELD
     count: int
     rule: str
     seed: int
@@ -53,6 +54,9 @@ class Subset(Step):
     def title(self) -> str:
         """A few words for people."""
         return f"subset of {self.count} images"
+
+    def _makers(self) -> list[str]:
+        return sorted({*super()._makers(), self.opened_by})
 
 
 @dataclass(frozen=True, kw_only=True)
