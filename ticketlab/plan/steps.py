@@ -110,9 +110,7 @@ class Train(Step):
 
     def asks(self) -> dict[str, Any]:
         """The values this training depends on; its label is for people."""
-        asked = super().asks()
-        del asked["label"]
-        return asked
+        return {name: value for name, value in super().asks().items() if name != "label"}
 
     @property
     def title(self) -> str:

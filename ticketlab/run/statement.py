@@ -71,6 +71,7 @@ def run_facts(
         metrics=dict(result.metrics),
         main_metric=next(iter(result.metrics), None),
         density=None if final.mask is None else result.density,
+        collapsed=dict(result.collapsed),
     )
 
 

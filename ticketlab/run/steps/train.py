@@ -23,6 +23,8 @@ from ticketlab.tensors import content_digest
 from ticketlab.tickets.facts import TicketFacts
 from ticketlab.tickets.file import read as read_ticket
 from ticketlab.tickets.file import write as write_ticket
+from ticketlab.tickets.layers import FILE as LAYERS
+from ticketlab.tickets.layers import IN_TRAINING, Layers
 from ticketlab.tickets.worn import Fixed, Still, Wearing
 from ticketlab.training import checkpoint
 from ticketlab.training.loop import Course, follow
@@ -95,6 +97,10 @@ def _trained(
     if step.evolving is not None:
         mask = wearing.mask()
         assert mask is not None, "a ticket that a training makes has a mask"
+        layers = Layers().after(mask, IN_TRAINING)
+        if layers.collapsed:
+            place.collapsed(IN_TRAINING, tuple(layers.collapsed))
+        layers.write(place.out / LAYERS)
         about = TicketFacts(step.evolving.name, 0, step.seed, initial)
         write_ticket(place.out / "ticket.safetensors", mask, about, _running_statistics(networks))
 
