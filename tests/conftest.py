@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -49,3 +49,38 @@ def arithmetic_of_a_fresh_process() -> Iterator[None]:
         torch.set_flush_denormal(False)
         torch.use_deterministic_algorithms(False)
         torch.set_num_threads(1)
+
+
+WORDNET = ("n01440764", "n01443537", "n02105855")
+
+
+def _photographs(root: Path, train: int = 6, test: int = 2, classes: tuple[str, ...] = WORDNET) -> Path:
+    """`root` with train/<class>/ and val/<class>/: so many JPEG files per class, of many shapes, one gray, one CMYK, one PNG."""
+    import numpy as np
+    from PIL import Image
+
+    noise = np.random.default_rng(0)
+    for label, name in enumerate(classes):
+        for split, count in (("train", train), ("val", test)):
+            folder = root / split / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                height, width = noise.integers(24, 80, 2)
+                small = noise.integers(0, 256, (5, 5, 3), dtype=np.uint8) // 2 + np.uint8(40 * label)
+                picture = Image.fromarray(small).resize((int(width), int(height)), Image.Resampling.BICUBIC)
+                path = folder / (f"{name}_{number}.JPEG" if split == "train" else f"ILSVRC2012_val_{number:08d}.JPEG")
+                if (split, label, number) == ("train", 0, 1):
+                    picture = picture.convert("L")
+                elif (split, label, number) == ("train", 1, 0):
+                    picture = picture.convert("CMYK")
+                # n02105855_2933.JPEG of the original is a PNG.
+                is_png = (split, label, number) == ("train", 2, 2)
+                picture.save(path, format="PNG" if is_png else "JPEG")
+    (root / "train" / classes[0] / "notes.txt").write_text("not a picture")
+    return root
+
+
+@pytest.fixture
+def photographs() -> Callable[..., Path]:
+    """Makes folders of photographs in the layout of ImageNet."""
+    return _photographs

@@ -210,7 +210,11 @@ def test_functions_fit_a_screen() -> None:
 
 
 NAMED = re.compile(r"ticketlab(?:\.\w+)+:\w+")
-MAY_NAME = {"spec": {"models", "augment", "datasets", "tickets", "training", "metrics", "run"}, "plan": {"run"}}
+MAY_NAME = {
+    "spec": {"models", "augment", "datasets", "tickets", "training", "metrics", "run"},
+    "plan": {"run", "datasets"},
+    "datasets": {"datasets"},
+}
 """Where the work is done that a choice, a task or a step names: what they name is imported when it is wanted."""
 
 

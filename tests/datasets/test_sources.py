@@ -67,9 +67,9 @@ def test_a_known_dataset_is_taken_in_its_own_size_and_not_under_another_known_na
         add("mnist", tmp_path, tmp_path, as_name="fashion-mnist", size=None)
     with pytest.raises(
         DataError,
-        match="cannot be added; there are fashion-mnist, mnist, cifar10, cifar100, tiny-imagenet, voc2012, imagefolder",
+        match="cannot be added; there are fashion-mnist, mnist, cifar10, cifar100, tiny-imagenet, voc2012, imagenet, imagefolder",
     ):
-        add("imagenet", tmp_path, tmp_path, as_name=None, size=None)
+        add("lsun", tmp_path, tmp_path, as_name=None, size=None)
 
 
 def test_files_of_the_right_form_with_other_images_are_refused_and_nothing_is_written(tmp_path):

@@ -72,7 +72,7 @@ def test_an_outcome_says_what_was_found(plain: Any) -> None:
         assert all(path.is_file() for path in result.files.values())
         assert result.sha256.keys() == result.files.keys()
     assert len(ticket.layer_densities) == 2
-    assert ticket.collapsed == []
+    assert ticket.collapsed == {}
     started = [event for event in events if isinstance(event, StepStarted)]
     assert [event.position for event in started] == [1, 2, 3, 4, 5, 6]
     assert {event.total for event in started} == {6}

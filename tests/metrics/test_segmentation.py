@@ -33,7 +33,8 @@ def found(metric: MetricChoice, evidence: Segmented) -> float:
 
 
 def segmented(logits: Tensor, maps: Tensor, batch: int = 2) -> Segmented:
-    return segment(Scores(), logits, maps, logits.shape[1], lambda images: images.float(), batch)
+    parts = zip(torch.split(logits, batch), torch.split(maps, batch), strict=True)
+    return segment(Scores(), parts, logits.shape[1], lambda images: images.float())
 
 
 def certain(predicted: Tensor, classes: int = CLASSES) -> Tensor:
@@ -96,7 +97,7 @@ def test_the_network_is_left_as_it_was() -> None:
     network = nn.Sequential(Scores(), nn.BatchNorm2d(CLASSES)).train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     images, maps = torch.zeros(2, CLASSES, 4, 4, dtype=torch.uint8), torch.zeros(2, 4, 4, dtype=torch.uint8)
-    segment(network, images, maps, CLASSES, lambda batch: batch.float(), 1)
+    segment(network, [(images, maps)], CLASSES, lambda batch: batch.float())
     assert all(layer.training for layer in network.modules())
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ticketlab.report.table import cells, markdown
+from ticketlab.report.table import cells, markdown, spelled
 
 
 @dataclass(frozen=True)
@@ -12,6 +12,8 @@ class Found:
     name: str
     density: float
     metrics: dict[str, float] = field(default_factory=dict)
+    layer_densities: dict[str, float] = field(default_factory=dict)
+    collapsed: dict[str, int] = field(default_factory=dict)
 
 
 ROWS = [
@@ -41,3 +43,19 @@ def test_the_page_is_a_table_that_markdown_readers_take() -> None:
 
 def test_without_results_there_are_only_heads() -> None:
     assert cells([]) == (["arm", "density"], [])
+
+
+def test_layers_have_a_row_each_and_those_of_which_nothing_is_left_are_named_with_their_round() -> None:
+    ticket = Found("ticket", 0.2, {}, {"net.a": 0.5, "net.b": 0.0, "net.c": 0.0}, {"net.b": 3, "net.c": 1})
+    random = Found("random", 0.2, {}, {"net.a": 0.25, "net.b": 0.125, "net.c": 0.5}, {})
+    page = markdown("demo", [ticket, random, Found("dense", 1.0)])
+    assert "- ticket: nothing is left of net.b (round 3), net.c (round 1)" in page
+    assert "| layer | ticket | random |" in page
+    assert "| net.b | **0** | 12.50% |" in page
+    assert "random: nothing" not in page
+    assert "Layer collapse" not in markdown("demo", [random])
+    assert "Density by layer" not in markdown("demo", [Found("dense", 1.0)])
+
+
+def test_rounds_are_said_once_for_all_layers_that_died_in_them() -> None:
+    assert spelled({"a": 1, "b": 7, "c": 1, "d": 0}) == "a, c (round 1), b (round 7), d (in training)"

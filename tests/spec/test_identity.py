@@ -130,6 +130,7 @@ def test_what_can_change_no_result_is_a_short_list() -> None:
         "arms",
         "compute.checkpoint_seconds",
         "compute.log_every",
+        "compute.workers",
         "model.start.file",
         "evaluate.extractor.model.start.file",
         "evaluate.extractor.file",

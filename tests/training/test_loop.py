@@ -40,7 +40,7 @@ def looking(made: Any, training: Any) -> Callable[[int], Mapping[str, float]]:
         network = training.evaluated()
         if made.objective.trains == CLASSIFIER:
             pixels = torch.arange(8 * 256, dtype=torch.uint8).reshape(8, 1, 16, 16)
-            answers = classify(network, pixels, torch.arange(8), lambda images: images.float() / 255, 3)
+            answers = classify(network, [(pixels, torch.arange(8))], lambda images: images.float() / 255)
             return loss(Loss(), answers)
         was_training = network.training
         with torch.no_grad():

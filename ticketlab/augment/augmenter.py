@@ -27,8 +27,12 @@ class Augmenter:
 
     `maps(labels, key)`: label maps uint8 (B, H, W) moved as `apply` with the same key moves their images, with
     `UNLABELLED` where a pixel comes from outside. Whatever moves no pixel leaves them as they are.
+
+    `window(sides, key)` is there for what cuts a window out of an image and nothing else: from heights and widths
+    (B, 2) to top, left, height, width, int64 (B, 4). Whoever opens pictures of any shape cuts it out of them instead.
     """
 
     apply: Callable[[Tensor, Key], Tensor]
     on: Literal["pixels", "scaled"]
     maps: Callable[[Tensor, Key], Tensor] = unmoved
+    window: Callable[[Tensor, Key], Tensor] | None = None

@@ -28,7 +28,7 @@ def add(
     name: Annotated[str | None, typer.Option(help="Name of the dataset in specs; default: the source's.")] = None,
     size: Annotated[int | None, typer.Option(help="Side in pixels that an image folder is brought to.")] = None,
 ) -> None:
-    """Pack a dataset into data/<name>/ and version it with DVC."""
+    """Pack a dataset, or an index of one that is streamed, into data/<name>/ and version it with DVC."""
     from ticketlab.datasets.pins import write_pins
     from ticketlab.datasets.sources import add as add_dataset
     from ticketlab.run.project import Project
@@ -43,6 +43,9 @@ def add(
     write_pins(root)
     counts = manifest.counts
     print(f"data/{manifest.name}: {counts['train']} training and {counts['test']} test images")
+    if manifest.kept == "index":
+        print("an index of them; the pictures stay where they are, and DVC has no copy")
     if versioned:
         dvc.add(root, ["data"])
-        print("versioned: data.dvc (commit it; `dvc push` shares the images)")
+        shared = "the images" if manifest.kept == "pack" else "the index"
+        print(f"versioned: data.dvc (commit it; `dvc push` shares {shared})")

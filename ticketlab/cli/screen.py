@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ticketlab.report import table
-from ticketlab.run.events import Event, Listener, Notice, StepFinished, StepStarted
+from ticketlab.run.events import Event, LayerCollapse, Listener, Notice, StepFinished, StepStarted
 from ticketlab.run.events import Progress as Row
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class _Now:
             self.values.update(event.metrics)
         elif isinstance(event, StepFinished):
             self.finished.append(f"{event.cell}: {event.title}  {event.seconds:.0f} s")
+        elif isinstance(event, LayerCollapse):
+            self.finished.append(f"{event.cell}: {_collapse(event)}")
         else:
             self.finished.append(event.text)
 
@@ -100,6 +102,10 @@ def _view(name: str, now: _Now) -> Panel:
     return Panel(Group(*lines), title=name, border_style="blue")  # type: ignore[arg-type]
 
 
+def _collapse(event: LayerCollapse) -> str:
+    return f"layer collapse, nothing is left of {table.spelled(dict.fromkeys(event.layers, event.round))}"
+
+
 def _speed(now: _Now) -> str:
     return f"{now.speed:.1f} steps/s" if now.speed else ""
 
@@ -115,6 +121,8 @@ def _plain_lines() -> Listener:
         elif isinstance(event, StepFinished):
             values = "  ".join(f"{name} {value:.4g}" for name, value in now.values.items())
             _say(f"    done in {event.seconds:.1f} s  {values}")
+        elif isinstance(event, LayerCollapse):
+            _say(f"    warning: {_collapse(event)}")
         elif isinstance(event, Notice):
             _say(f"    note: {event.text}")
         elif time.monotonic() - last[0] > PLAIN_SECONDS:
@@ -147,6 +155,8 @@ def show_outcome(name: str, outcome: Outcome, console: Console) -> None:
         for row in rows:
             view.add_row(*row)
         console.print(view)
+    for line in table.collapses(outcome.results):
+        console.print(Text.assemble(("layer collapse ", "yellow"), line))
     for failure in outcome.failures:
         console.print(Text.assemble(("failed ", "red"), f"{failure.name}: {failure.error}"))
 

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ticketlab.datasets.order import Order
 from ticketlab.errors import DataError
 from ticketlab.randomness import Key
 
@@ -92,42 +93,18 @@ def _channels(values: tuple[float, ...], device: torch.device) -> Tensor:
 
 
 class Batches:
-    """An endless stream of batches that passes through a fresh keyed order of all images in every epoch.
+    """An endless stream of batches out of images that lie on one device, in the `Order` of their key.
 
-    `images` uint8 (N, C, H, W) and `labels` (N, ...) of any kind lie on one device. Batch number n is the n-th
-    stretch of the stream, across the border of an epoch if need be.
+    `images` are uint8 (N, C, H, W), `labels` (N, ...) of any kind.
     """
 
     def __init__(self, images: Tensor, labels: Tensor, batch: int, key: Key) -> None:
         assert len(images) == len(labels) > 0
-        assert batch > 0
         self.images = images
         self.labels = labels
-        self.batch = batch
-        self.key = key
-        self._epoch = -1
-        self._order = torch.empty(0, dtype=torch.int64)
+        self._order = Order(len(labels), batch, key, images.device)
 
     def at(self, number: int) -> tuple[Tensor, Tensor]:
         """Bytes (B, C, H, W) and labels (B, ...) of one batch; depends on nothing but key and number."""
-        assert number >= 0
-        chosen = self.indices(number)
+        chosen = self._order.indices(number)
         return self.images.index_select(0, chosen), self.labels.index_select(0, chosen)
-
-    def indices(self, number: int) -> Tensor:
-        """Which images make up the batch of that number, int64 on the images' device."""
-        total = len(self.labels)
-        begin, end = number * self.batch, (number + 1) * self.batch
-        pieces = [
-            self._order_of(epoch)[max(begin - epoch * total, 0) : end - epoch * total]
-            for epoch in range(begin // total, (end - 1) // total + 1)
-        ]
-        return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
-
-    def _order_of(self, epoch: int) -> Tensor:
-        """The order of all images in an epoch; only the latest is kept."""
-        if epoch != self._epoch:
-            order = torch.randperm(len(self.labels), generator=self.key.of("order", epoch).generator())
-            self._order = order.to(self.images.device)
-            self._epoch = epoch
-        return self._order

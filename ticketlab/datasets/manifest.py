@@ -14,6 +14,13 @@ from ticketlab.spec.catalog import KNOWN, NAME, DatasetFacts
 from ticketlab.spec.labelling import label_kind
 
 SplitName = Literal["train", "test"]
+Kept = Literal["pack", "index"]
+
+_ENDINGS: dict[Kept, str] = {"pack": ".safetensors", "index": ".tsv"}
+_OPENED_BY: dict[Kept, str] = {
+    "pack": "ticketlab.datasets.held:opened",
+    "index": "ticketlab.datasets.streamed:opened",
+}
 
 _Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Positive = Annotated[int, Field(ge=1)]
@@ -22,7 +29,8 @@ _Positive = Annotated[int, Field(ge=1)]
 class Manifest(BaseModel):
     """The description of a packed dataset: shape, labels, class names, image counts, pixel moments, origin, digests.
 
-    `labels` is the kind of label; packs from before there were others do not say that theirs are classes.
+    `labels` is the kind of label; packs from before there were others do not say that theirs are classes. Neither do they
+    say how they are `kept`: as a pack, or as an index of pictures that stay where they are and are opened as needed.
     `mean` and `std` are per channel over the training split, of pixels in [0, 1]; `sha256` has one digest per split.
     """
 
@@ -39,6 +47,17 @@ class Manifest(BaseModel):
     licence: str
     source: str
     sha256: dict[SplitName, _Digest] = Field(min_length=2)
+    kept: Kept = "pack"
+
+    @property
+    def files(self) -> dict[SplitName, str]:
+        """The name, in the dataset's folder, of the file whose sha256 is that of a split."""
+        return {split: split + _ENDINGS[self.kept] for split in self.sha256}
+
+    @property
+    def opened_by(self) -> str:
+        """The function ("module:name") that opens a split as an `ImageSet`."""
+        return _OPENED_BY[self.kept]
 
     def digest(self, split: SplitName) -> str:
         """The sha256 of the file that holds `split`."""
@@ -99,9 +118,11 @@ def _pinned_facts(known: DatasetFacts) -> dict[str, Any]:
         "channels": known.channels,
         "size": known.size,
         "labels": known.labels,
-        "classes": known.class_names,
+        "kept": "index" if known.streamed else "pack",
         "counts": {"train": known.train, "test": known.test},
     }
+    if known.class_names:
+        fields |= {"classes": known.class_names}
     if known.pinned:
         fields |= {"sha256": {"train": known.pinned.train, "test": known.pinned.test}}
         fields |= {"mean": known.pinned.mean, "std": known.pinned.std}
@@ -111,6 +132,8 @@ def _pinned_facts(known: DatasetFacts) -> dict[str, Any]:
 def refuse_unlike(found: Manifest, known: DatasetFacts, where: str) -> None:
     """DataError if a pack that bears a known name is not what is known of it; licence and source are only words."""
     wrong = [field for field, value in _pinned_facts(known).items() if getattr(found, field) != value]
+    if len(found.classes) != known.classes and "classes" not in wrong:
+        wrong.append("classes")
     if wrong:
         raise DataError(
             f"this is not the {known.name} that ticketlab knows: {', '.join(wrong)} differ",
@@ -132,7 +155,9 @@ def how_to_get(name: str) -> str:
     """The command that brings a dataset."""
     if name == "fashion-mnist-mini":
         return "dvc pull"
-    return f"ticketlab data add {name}" if name in KNOWN else f"ticketlab data add imagefolder --from DIR --name {name}"
+    if name not in KNOWN:
+        return f"ticketlab data add imagefolder --from DIR --name {name}"
+    return f"ticketlab data add {name}" + " --from DIR" * KNOWN[name].streamed
 
 
 def _parsed(path: Path, name: str) -> Manifest:

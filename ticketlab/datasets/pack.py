@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,6 +14,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from ticketlab.datasets.install import install
 from ticketlab.datasets.labels import CLASSES, Labelling, labelling_of
 from ticketlab.datasets.manifest import (
     Manifest,
@@ -27,7 +26,6 @@ from ticketlab.datasets.manifest import (
     refuse_unlike,
 )
 from ticketlab.errors import DataError
-from ticketlab.files import sync_folder, write_atomically, write_json
 from ticketlab.spec.catalog import KNOWN
 from ticketlab.spec.labelling import label_kind
 
@@ -83,7 +81,7 @@ def write_pack(
     )
     if name in KNOWN:
         refuse_unlike(manifest, KNOWN[name], "the images given")
-    _install(folder, manifest, contents)
+    install(folder, manifest, contents)
     return manifest
 
 
@@ -96,7 +94,7 @@ def read_split(
     moments with those of the training images. DataError if the file is missing, truncated, altered or misdescribed.
     """
     manifest = manifest or read_manifest(project, name)
-    path = pack_folder(project, name) / f"{split}.safetensors"
+    path = pack_folder(project, name) / manifest.files[split]
     if not path.is_file():
         raise missing(project, name)
     count = manifest.counts[split]
@@ -157,29 +155,6 @@ def _deserialised(content: bytes, labelling: Labelling, path: Path, name: str) -
     if tensors.keys() != {"images", "labels"}:
         raise _altered(path, name, "it does not hold images and labels")
     return Split(tensors["images"], tensors["labels"], labelling)
-
-
-def _install(folder: Path, manifest: Manifest, contents: Mapping[SplitName, bytes]) -> None:
-    """Write a pack beside its place, move an older one aside, and rename it there; on failure the older one stays."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
-    ready, older = staging / "new", staging / "old"
-    try:
-        for split, content in contents.items():
-            write_atomically(ready / f"{split}.safetensors", content)
-        write_json(ready / "dataset.json", manifest.model_dump(mode="json"))
-        if folder.exists():
-            folder.rename(older)
-        try:
-            ready.rename(folder)
-        except OSError:
-            if older.exists() and not folder.exists():
-                older.rename(folder)
-            raise
-        sync_folder(folder.parent)
-    finally:
-        if folder.exists() or not older.exists():
-            shutil.rmtree(staging)
 
 
 def _altered(path: Path, name: str, how: str) -> DataError:

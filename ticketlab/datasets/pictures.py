@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,11 +30,37 @@ def open_square(source: Path | bytes, size: int, where: str) -> tuple[torch.Tens
     DataError, naming `where`, if it cannot be read or is too large.
     """
     with opened(source, ("PNG", "JPEG"), where) as picture:
-        if picture.mode not in _GRAY | _COLOUR:
-            raise DataError(f"pictures of mode {picture.mode} are not read", where=where, mend="convert it to RGB")
-        square = picture.convert("RGB").crop(_centre(picture))
-        pixels = np.array(square.resize((size, size), Image.Resampling.BILINEAR))
-        return torch.from_numpy(pixels).permute(2, 0, 1), picture.mode in _GRAY
+        square = _in_colour(picture, where).crop(_centre(picture))
+        return _pixels(square.resize((size, size), Image.Resampling.BILINEAR)), picture.mode in _GRAY
+
+
+def open_window(
+    source: bytes, window: Callable[[int, int], tuple[int, int, int, int]], size: int, where: str
+) -> torch.Tensor:
+    """A window of a picture as uint8 (3, size, size), bilinear with antialiasing; `window` is asked with height and width.
+
+    It answers with top, left, height, width. DataError, naming `where`, if the picture cannot be read or is too large.
+    """
+    with opened(source, ("PNG", "JPEG"), where) as picture:
+        top, left, height, width = window(picture.height, picture.width)
+        cut = _in_colour(picture, where).crop((left, top, left + width, top + height))
+        return _pixels(cut.resize((size, size), Image.Resampling.BILINEAR))
+
+
+def open_centre(source: bytes, size: int, where: str) -> torch.Tensor:
+    """A picture's shorter side brought to 8/7 of `size`, then the middle as uint8 (3, size, size): 256 and 224 pixels.
+
+    So classifiers of ImageNet are evaluated since Krizhevsky et al. 2012. DataError as from `open_window`.
+    """
+    with opened(source, ("PNG", "JPEG"), where) as picture:
+        shorter = round(size * 8 / 7)
+        factor = shorter / min(picture.size)
+        width, height = (max(shorter, int(side * shorter / min(picture.size))) for side in picture.size)
+        if width * height > MOST_PIXELS:
+            raise DataError(f"{picture.width} x {picture.height} pixels times {factor:.0f} are too many", where=where)
+        small = _in_colour(picture, where).resize((width, height), Image.Resampling.BILINEAR)
+        left, top = round((width - size) / 2), round((height - size) / 2)
+        return _pixels(small.crop((left, top, left + size, top + size)))
 
 
 def open_map(source: Path | bytes, size: int, classes: int, where: str) -> tuple[torch.Tensor, tuple[int, int]]:
@@ -76,6 +102,18 @@ def opened(source: Path | bytes, formats: tuple[str, ...], where: str) -> Iterat
             yield picture
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as problem:
         raise DataError(f"this picture cannot be read ({problem})", where=where) from None
+
+
+def _in_colour(picture: Image.Image, where: str) -> Image.Image:
+    """The whole picture, decoded, as RGB."""
+    if picture.mode not in _GRAY | _COLOUR:
+        raise DataError(f"pictures of mode {picture.mode} are not read", where=where, mend="convert it to RGB")
+    return picture.convert("RGB")
+
+
+def _pixels(picture: Image.Image) -> torch.Tensor:
+    """An RGB picture as uint8 (3, H, W)."""
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1)
 
 
 def _centre(picture: Image.Image) -> tuple[int, int, int, int]:

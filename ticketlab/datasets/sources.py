@@ -10,7 +10,7 @@ from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 
-from ticketlab.datasets import cifar, folder, idx, npm, tiny_imagenet, voc
+from ticketlab.datasets import cifar, folder, idx, imagenet, npm, tiny_imagenet, voc
 from ticketlab.datasets.manifest import Manifest, SplitName, pack_folder
 from ticketlab.datasets.pack import Split, write_pack
 from ticketlab.errors import DataError
@@ -28,26 +28,32 @@ _READERS: dict[str, Callable[[Path], Splits]] = {
     "tiny-imagenet": tiny_imagenet.read,
     "voc2012": voc.read,
 }
-ADDABLE = (*_READERS, "imagefolder")
+_STREAMED: dict[str, Callable[[Path, str, Path], Manifest]] = {"imagenet": imagenet.add}
+ADDABLE = (*_READERS, *_STREAMED, "imagefolder")
 """What `ticketlab data add` takes."""
 
 
 def add(name: str, project: Path, source: Path | None, *, as_name: str | None, size: int | None) -> Manifest:
-    """Pack a dataset into data/ of the project and return its manifest.
+    """Pack a dataset into data/ of the project, or its index if it is streamed, and return its manifest.
 
-    With `source` the original files found there are read; without, they are downloaded into a temporary folder.
-    `size` (pixels) is for image folders only. DataError if the files are not the dataset's or cannot be had.
+    With `source` the original files found there are read; without, they are downloaded into a temporary folder, which
+    cannot be done of a streamed one. `size` (pixels) is for image folders only. DataError if the files are not the
+    dataset's or cannot be had.
     """
     if name == "imagefolder":
         return _add_folder(project, source, as_name, size)
-    if name not in _READERS:
+    if name not in ADDABLE:
         raise DataError(f"{name!r} cannot be added; there are {', '.join(ADDABLE)}")
     if size is not None:
-        raise DataError(f"{name} is packed in its own size", mend="set data.size in the spec to see it in another size")
+        raise DataError(f"{name} has its own size", mend="set data.size in the spec to see it in another size")
     target = as_name or name
     pack_folder(project, target)
     if target != name and target in KNOWN:
         raise _taken(target)
+    if name in _STREAMED:
+        if source is None:
+            raise DataError(f"{name} cannot be downloaded", mend=f"ticketlab data add {name} --from DIR")
+        return _STREAMED[name](project, target, source)
     splits = _download(name) if source is None else _READERS[name](source)
     known = KNOWN[name]
     return write_pack(

@@ -21,6 +21,8 @@ PREFIX = "noise-like-"
 
 PER_CLASS = 8
 LEAST = 128
+ENOUGH = 2_000
+"""Images from which on a class has fewer than `PER_CLASS`, though never less than two."""
 
 LARGEST = 64
 """Side in pixels beyond which noise is not stored: a run that asks for more resizes it."""
@@ -30,7 +32,7 @@ def stand_in(dataset: DatasetFacts, home: Path) -> str:
     """The name of a pack of noise with labels like those of `dataset`, written under `home`/data if it is not there."""
     name = PREFIX + dataset.name
     if not (home / "data" / name / "dataset.json").is_file():
-        count = max(LEAST, PER_CLASS * dataset.classes)
+        count = max(LEAST, min(PER_CLASS * dataset.classes, max(ENOUGH, 2 * dataset.classes)))
         labelling = labelling_of(dataset.labels)
         shape = ImageShape(dataset.channels, min(dataset.size, LARGEST), dataset.classes)
         labels = labelling.example(count, shape)

@@ -113,7 +113,7 @@ def _fields(run: RunFacts) -> dict[Kind, dict[str, Any]]:
         | {f"packages.{name}": version for name, version in run.packages.items()},
         "machine": dict(_flat(machine)),
         "result": {
-            **dict(_flat({"density": run.density, "steps": steps})),
+            **dict(_flat({"density": run.density, "collapsed": run.collapsed, "steps": steps})),
             **{f"metrics.{name}": _number(value) for name, value in run.metrics.items()},
             **dict(_digests("files", run.subjects)),
         },

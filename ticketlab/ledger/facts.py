@@ -111,7 +111,8 @@ class RunFacts:
 
     `device`, `determinism`, `machine` and `packages` are those of the training that the run is about. `data` names a
     dataset by all of it that reaches a network, `splits` its files by their bytes.
-    `density` is the share of prunable weights kept, in (0, 1], None for the dense network; times know their zone.
+    `density` is the share of prunable weights kept, in (0, 1], None for the dense network; `collapsed` has the layers of
+    which none is kept, with the round in which each died (0: in training). Times know their zone.
     """
 
     run: str
@@ -137,6 +138,7 @@ class RunFacts:
     metrics: Mapping[str, float] = field(default_factory=dict)
     main_metric: str | None = None
     density: float | None = None
+    collapsed: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for text in (self.run, self.cell, self.arm, self.device, self.precision, self.main_metric or ""):
@@ -145,6 +147,8 @@ class RunFacts:
         for mapping in (self.spec, self.determinism, self.machine, self.packages, self.metrics):
             if not isinstance(mapping, Mapping):
                 raise TypeError(f"a mapping was expected, not {mapping!r}")
+        if not isinstance(self.collapsed, Mapping) or any(type(round) is not int for round in self.collapsed.values()):
+            raise TypeError(f"rounds by layer were expected, not {self.collapsed!r}")
         for value in (*self.metrics.values(), 0 if self.density is None else self.density):
             if not isinstance(value, (int, float)):
                 raise TypeError(f"a number was expected, not {value!r}")

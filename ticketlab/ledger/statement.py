@@ -88,6 +88,7 @@ def facts(statement: Mapping[str, Any]) -> RunFacts:
             metrics={name: descriptor.number(value) for name, value in found["metrics"]["values"].items()},
             main_metric=found["metrics"]["main"],
             density=found["metrics"]["density"],
+            collapsed=found["metrics"].get("collapsed", {}),
             started=_time(details["metadata"]["startedOn"]),
             finished=_time(details["metadata"]["finishedOn"]),
         )
@@ -158,7 +159,9 @@ def _dependencies(facts: RunFacts) -> list[descriptor.Descriptor]:
 
 def _byproducts(facts: RunFacts, steps: list[descriptor.Descriptor]) -> list[descriptor.Descriptor]:
     spelt = {name: descriptor.spelt(value) for name, value in facts.metrics.items()}
-    metrics = descriptor.of_values("metrics", spelt, main=facts.main_metric, density=facts.density)
+    # Said only where there is something to say: as statements were before, where there is not.
+    collapsed = {"collapsed": dict(facts.collapsed)} if facts.collapsed else {}
+    metrics = descriptor.of_values("metrics", spelt, main=facts.main_metric, density=facts.density, **collapsed)
     return [metrics, *steps]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,25 +19,27 @@ if TYPE_CHECKING:
 
 
 def classify(
-    network: nn.Module, images: Tensor, labels: Tensor, scale: Callable[[Tensor], Tensor], batch: int
+    network: nn.Module, parts: Iterable[tuple[Tensor, Tensor]], scale: Callable[[Tensor], Tensor]
 ) -> Classified:
     """What `network` makes of labelled images.
 
-    `images` is uint8 (n, C, S, S), `labels` int64 (n,), on the device of `network`; `scale` turns a uint8 batch into
-    what the network was trained on. Every image counts once, whatever the size of the last batch; sums are float64.
+    Each part has images uint8 (n, C, S, S) and labels int64 (n,), on the device of `network`; `scale` turns uint8 images
+    into what the network was trained on. Every image counts once, whatever the size of its part; sums are float64.
     The network, its buffers and its mode are as before, and no random number is drawn. DataError for no images.
     """
-    if not len(images) or len(images) != len(labels):
-        raise DataError(f"accuracy needs images with one label each, found {len(images)} and {len(labels)}")
-    predicted = torch.empty_like(labels)
-    surprise = torch.zeros((), dtype=torch.float64, device=labels.device)
+    labels, predicted = [], []
+    surprise: float | Tensor = 0.0
     with evaluation_mode(network):
-        for start in range(0, len(images), batch):
-            truth = labels[start : start + batch]
-            logits = network(scale(images[start : start + batch])).double()
-            predicted[start : start + batch] = logits.argmax(1)
-            surprise += F.cross_entropy(logits, truth, reduction="sum")
-    return Classified(labels, predicted, float(surprise))
+        for images, truth in parts:
+            if not len(images) or len(images) != len(truth):
+                raise DataError(f"accuracy needs images with one label each, found {len(images)} and {len(truth)}")
+            logits = network(scale(images)).double()
+            labels.append(truth)
+            predicted.append(logits.argmax(1))
+            surprise = surprise + F.cross_entropy(logits, truth, reduction="sum")
+    if not labels:
+        raise DataError("accuracy needs images with one label each, found none")
+    return Classified(torch.cat(labels), torch.cat(predicted), float(surprise))
 
 
 def accuracy(options: Accuracy, evidence: Classified) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
 
 
 def segment(
-    network: nn.Module, images: Tensor, maps: Tensor, classes: int, scale: Callable[[Tensor], Tensor], batch: int
+    network: nn.Module, parts: Iterable[tuple[Tensor, Tensor]], classes: int, scale: Callable[[Tensor], Tensor]
 ) -> Segmented:
-    """What `network` makes of `images` uint8 (n, C, S, S) with label maps uint8 (n, S, S), on its device.
+    """What `network` makes of parts, each of images uint8 (n, C, S, S) with label maps uint8 (n, S, S), on its device.
 
-    `scale` turns a uint8 batch into what the network was trained on. Pixels that are `UNLABELLED` count nowhere, all
+    `scale` turns uint8 images into what the network was trained on. Pixels that are `UNLABELLED` count nowhere, all
     others alike, whatever the image. The network, its buffers and its mode are as before, and no random number is drawn.
     DataError for maps without any labelled pixel.
     """
-    confusion = torch.zeros((classes, classes), dtype=torch.int64, device=maps.device)
-    surprise = torch.zeros((), dtype=torch.float64, device=maps.device)
+    confusion = torch.zeros((classes, classes), dtype=torch.int64)
+    surprise: float | Tensor = 0.0
     with evaluation_mode(network):
-        for start in range(0, len(images), batch):
-            rows = network(scale(images[start : start + batch])).movedim(1, 3).flatten(0, 2)
-            truth = maps[start : start + batch].flatten().long()
+        for images, maps in parts:
+            rows = network(scale(images)).movedim(1, 3).flatten(0, 2)
+            truth = maps.flatten().long()
             labelled = truth != UNLABELLED
             rows, truth = rows[labelled].double(), truth[labelled]
             pairs = truth * classes + rows.argmax(1)
-            confusion += torch.bincount(pairs, minlength=classes**2).view(classes, classes)
-            surprise += F.cross_entropy(rows, truth, reduction="sum")
+            confusion = confusion.to(maps.device) + torch.bincount(pairs, minlength=classes**2).view(classes, classes)
+            surprise = surprise + F.cross_entropy(rows, truth, reduction="sum")
     if not confusion.any():
         raise DataError("no pixel has a label: there is nothing to compare with")
     return Segmented(confusion.cpu(), float(surprise))

@@ -208,6 +208,7 @@ class CellPlanner:
         return Subset(
             dataset=self.images.dataset,
             dataset_digest=self.images.digest,
+            opened_by=self.images.opened_by,
             count=self.kept,
             rule=self.spec.data.subset,
             seed=self.spec.seed,

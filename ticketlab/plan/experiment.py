@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ticketlab.cores import available_cores
-from ticketlab.datasets.manifest import SplitName, read_manifest
+from ticketlab.datasets.manifest import Manifest, read_manifest
 from ticketlab.errors import DataError
 from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.plan.arm import ArmPlan
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CellPlan:
-    """One cell: its resolved spec, the values its matrix gave it, a plan per arm, and the sha256 of its dataset's splits.
+    """One cell: its resolved spec, the values its matrix gave it, a plan per arm, and the sha256 of its dataset's files.
 
     `threads` is the number of CPU threads that its steps ask for, whether the spec names it or it was counted.
     """
@@ -34,7 +34,7 @@ class CellPlan:
     spec: Spec
     threads: int
     arms: tuple[ArmPlan, ...]
-    splits: Mapping[SplitName, str]
+    files: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -107,10 +107,16 @@ def plan_cell(cell: Cell, home: Callable[[str], Path], threads: int | None = Non
         fit=spec.data.fit,
         scaling=spec.data.scaling,
         labels=label_kind(manifest.labels),
+        opened_by=manifest.opened_by,
     )
     asked = spec.compute.threads or threads or available_cores()
     planner = CellPlanner(_counted(spec, asked), images, total, _kept(spec, total))
-    return CellPlan(cell.name, dict(cell.labels), spec, asked, planner.arms(), manifest.sha256)
+    return CellPlan(cell.name, dict(cell.labels), spec, asked, planner.arms(), _files(manifest))
+
+
+def _files(manifest: Manifest) -> dict[str, str]:
+    """The files that hold the splits, or say where they are: sha256 by name."""
+    return {manifest.files[split]: digest for split, digest in manifest.sha256.items()}
 
 
 def _kept(spec: Spec, total: int) -> int:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from ticketlab.files import canonical_json, sha256_bytes
 
-PACKAGES_THAT_SUM = frozenset(("numpy", "torch", "torchvision"))
-"""Packages that do sums: another release may round another way."""
+PACKAGES_THAT_SUM = {"PIL": "pillow", "numpy": "numpy", "torch": "torch", "torchvision": "torchvision"}
+"""Packages that do sums, by the name they are imported by: another release may round another way, or open a picture so."""
 
 
 def source_digest(modules: tuple[str, ...]) -> str:
@@ -31,7 +31,7 @@ def source_digest(modules: tuple[str, ...]) -> str:
 @cache
 def releases(modules: tuple[str, ...]) -> dict[str, str]:
     """The releases of those of PACKAGES_THAT_SUM that the modules, or any they import, import; none of them is imported here."""
-    found = {package for name in closure(modules) for package in _packages(_source(name))}
+    found = {PACKAGES_THAT_SUM[imported] for name in closure(modules) for imported in _packages(_source(name))}
     return {package: version(package) for package in sorted(found)}
 
 
@@ -124,7 +124,7 @@ def _packages(source: _Source) -> frozenset[str]:
             found.update(alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level:
             found.add((node.module or "").partition(".")[0])
-    return PACKAGES_THAT_SUM & found
+    return frozenset(PACKAGES_THAT_SUM.keys() & found)
 
 
 def _absolute(node: ast.ImportFrom, source: _Source) -> str:

@@ -20,9 +20,13 @@ STEP_FORMAT = 1
 """Version of what steps write; raised when the layout of a step's outputs changes."""
 
 
+HELD = "ticketlab.datasets.held:opened"
+"""What opens a dataset that is packed."""
+
+
 @dataclass(frozen=True)
 class Images:
-    """The images a step works on, as the network sees them."""
+    """The images a step works on, as the network sees them; the function named in `opened_by` opens the dataset."""
 
     dataset: str
     digest: str
@@ -32,6 +36,7 @@ class Images:
     fit: Literal["resize", "pad"]
     scaling: Scaling
     labels: LabelKind = field(default_factory=Classes)
+    opened_by: str = HELD
 
 
 @dataclass(frozen=True)
@@ -172,6 +177,8 @@ def _made_by(value: Any) -> Iterator[str]:
     yield from (choice.made_by for choice in _choices_in(value))
     if isinstance(value, Measurement):
         yield value.made_by
+    if isinstance(value, Images):
+        yield value.opened_by
 
 
 def _choices_in(value: Any) -> Iterator[Choice]:

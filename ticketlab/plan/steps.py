@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ticketlab.plan.measured import Curve, Evaluate, Measured, snapshot_file
-from ticketlab.plan.step import Images, Measurement, Step
+from ticketlab.plan.step import HELD, Images, Measurement, Step
 from ticketlab.spec.arm import ArmChoice
 from ticketlab.spec.compute import Compute
 from ticketlab.spec.drawing import Drawn
@@ -38,12 +38,13 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class Subset(Step):
-    """Choosing the training images of a limited-data run. Writes their indices."""
+    """Choosing the training images of a limited-data run, opened by the function of that name. Writes their indices."""
 
     performed_by: ClassVar[str] = "ticketlab.run.steps.subset:perform"
     kind: ClassVar[str] = "subset"
     dataset: str
     dataset_digest: str
+    opened_by: str = HELD
     count: int
     rule: str
     seed: int
@@ -53,6 +54,9 @@ class Subset(Step):
     def title(self) -> str:
         """A few words for people."""
         return f"subset of {self.count} images"
+
+    def _makers(self) -> list[str]:
+        return sorted({*super()._makers(), self.opened_by})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,9 +118,7 @@ class Train(Step):
 
     def asks(self) -> dict[str, Any]:
         """The values this training depends on; its label is for people."""
-        asked = super().asks()
-        del asked["label"]
-        return asked
+        return {name: value for name, value in super().asks().items() if name != "label"}
 
     @property
     def title(self) -> str:

@@ -24,6 +24,16 @@ class Row(Protocol):
         """Values by metric name."""
         ...
 
+    @property
+    def layer_densities(self) -> Mapping[str, float]:
+        """Share of its weights that each prunable layer keeps; nothing for a dense network."""
+        ...
+
+    @property
+    def collapsed(self) -> Mapping[str, int]:
+        """The layers of which nothing is left, with the round in which each died; 0 is in training."""
+        ...
+
 
 def cells(results: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """Column heads and rows of text, in the order of the results."""
@@ -40,7 +50,40 @@ def markdown(title: str, results: Sequence[Row]) -> str:
     head, rows = cells(results)
     lines = [f"# {title}", "", "| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join(lines) + "\n"
+    lines += _section("Layer collapse", [f"- {line}" for line in collapses(results)])
+    return "\n".join([*lines, *_layers(results)]) + "\n"
+
+
+def collapses(results: Sequence[Row]) -> list[str]:
+    """A line for every result of some of whose layers nothing is left: which, and since when."""
+    return [f"{one.name}: nothing is left of {spelled(one.collapsed)}" for one in results if one.collapsed]
+
+
+def spelled(collapsed: Mapping[str, int]) -> str:
+    """Empty layers with the rounds they died in: "a, b (round 1), c (round 7)"."""
+    found = []
+    for round in dict.fromkeys(collapsed.values()):
+        layers = ", ".join(layer for layer, when in collapsed.items() if when == round)
+        found.append(f"{layers} ({f'round {round}' if round else 'in training'})")
+    return ", ".join(found)
+
+
+def _layers(results: Sequence[Row]) -> list[str]:
+    """Densities layer by layer, a column for every result that has a mask; networks of other layers leave gaps."""
+    masked = [one for one in results if one.layer_densities]
+    layers = dict.fromkeys(layer for one in masked for layer in one.layer_densities)
+    head = ["layer", *(one.name for one in masked)]
+    rows = [[layer, *(_share(one.layer_densities.get(layer)) for one in masked)] for layer in layers]
+    lines = ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]
+    return _section("Density by layer", lines if layers else [])
+
+
+def _section(title: str, lines: Sequence[str]) -> list[str]:
+    return ["", f"## {title}", "", *lines] if lines else []
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.2%}" if value else "**0**"
 
 
 def _spelled(value: float | None) -> str:

@@ -38,6 +38,11 @@ class Device:
         able = torch.backends.cpu.get_cpu_capability()
         return f"{self.torch.type}, {name}, {able}, {torch.get_num_threads()} threads, torch {torch.__version__}"
 
+    @property
+    def helpers(self) -> int:
+        """Processes that open pictures meanwhile, where there are pictures to open."""
+        return max(0, available_cores() - 1) if self.compute.workers is None else self.compute.workers
+
     def place(self, network: nn.Module) -> nn.Module:
         """The network on the device, in the memory format asked for."""
         network.to(self.torch)

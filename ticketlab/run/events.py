@@ -36,13 +36,22 @@ class StepFinished:
 
 
 @dataclass(frozen=True)
+class LayerCollapse:
+    """Round `round` of drawing left nothing of some layers that had weights before it; the run goes on."""
+
+    round: int
+    layers: tuple[str, ...]
+    cell: str
+
+
+@dataclass(frozen=True)
 class Notice:
     """Something the user should know, that stops nothing."""
 
     text: str
 
 
-Event = StepStarted | Progress | StepFinished | Notice
+Event = StepStarted | Progress | StepFinished | LayerCollapse | Notice
 Listener = Callable[[Event], None]
 
 

@@ -18,7 +18,7 @@ from ticketlab.made import made
 from ticketlab.plan.sources import edited_since_loaded
 from ticketlab.plan.steps import Step, Train
 from ticketlab.run.device import arrange
-from ticketlab.run.events import Listener, Notice, Progress, StepFinished, StepStarted
+from ticketlab.run.events import LayerCollapse, Listener, Notice, Progress, StepFinished, StepStarted
 from ticketlab.run.journal import Journal
 from ticketlab.run.not_written import remedy
 from ticketlab.run.store import Result, Store
@@ -63,7 +63,7 @@ class Executor:
             length = step.objective.steps if isinstance(step, Train) else None
             self.listener(StepStarted(step.title, cell, position, total, length))
             started = time.monotonic()
-            result = self._perform(step, work)
+            result = self._perform(step, work, cell)
             self.listener(StepFinished(step.title, cell, time.monotonic() - started))
             return result
 
@@ -73,7 +73,7 @@ class Executor:
         if self.stopping():
             raise Interrupted("stopped while waiting for another run", mend="the same command goes on from here")
 
-    def _perform(self, step: Step, work: Path) -> Result:
+    def _perform(self, step: Step, work: Path, cell: str) -> Result:
         edited = edited_since_loaded(step.sources())
         if edited:
             raise StepFailed(
@@ -86,7 +86,7 @@ class Executor:
         contents = {role: found.content for role, found in inputs.items()}
         self._begin(step, work, contents)
         folders = {role: found.folder for role, found in inputs.items()}
-        with self._at_work(step, work, folders, self.stopping) as (place, journal):
+        with self._at_work(step, work, folders, self.stopping, cell) as (place, journal):
             made(step.performed_by)(step, place)
             journal.cut()
         if step.digest_now() != step.digest:
@@ -116,7 +116,7 @@ class Executor:
 
     @contextmanager
     def _at_work(
-        self, step: Step, work: Path, inputs: Mapping[str, Path], stopping: Callable[[], bool]
+        self, step: Step, work: Path, inputs: Mapping[str, Path], stopping: Callable[[], bool], cell: str = ""
     ) -> Iterator[tuple[Workplace, Journal]]:
         """A step's place, and the journal of its rows; what goes wrong in it is the step's failure."""
         out = work / "out"
@@ -127,13 +127,18 @@ class Executor:
             journal(number, metrics)
             self.listener(Progress(number, metrics))
 
+        def collapsed(round: int, layers: Sequence[str]) -> None:
+            self.listener(LayerCollapse(round, tuple(layers), cell))
+
         def snapshot(_: int) -> None:
             for follower in self.followers(step):
                 self._look_ahead(follower, out)
 
         try:
             yield (
-                Workplace(self.home, inputs, work, out, log, stopping, journal.resume, journal.sync, snapshot),
+                Workplace(
+                    self.home, inputs, work, out, log, stopping, journal.resume, journal.sync, snapshot, collapsed
+                ),
                 journal,
             )
         except TicketlabError:

@@ -23,7 +23,7 @@ DOES_SUMS = frozenset(
         "cores",
         "architecture",
         "float32_matmul_precision",
-        *(f"packages.{name}" for name in PACKAGES_THAT_SUM),
+        *(f"packages.{name}" for name in PACKAGES_THAT_SUM.values()),
     )
 )
 """What the last bits of sums depend on beside spec, code and data, by the paths of differences."""

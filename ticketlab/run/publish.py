@@ -27,6 +27,8 @@ from ticketlab.run.project import Project
 from ticketlab.run.published import VERSIONED, ArmResult, place_of, place_of_statistics
 from ticketlab.run.store import Store
 from ticketlab.tickets.file import read as read_ticket
+from ticketlab.tickets.layers import FILE as LAYERS
+from ticketlab.tickets.layers import Layers
 
 
 def arm_result(address: ArmAddress, store: Store) -> ArmResult:
@@ -34,13 +36,14 @@ def arm_result(address: ArmAddress, store: Store) -> ArmResult:
     final = address.plan.final
     trained, evaluated = store.result(final.train), store.result(final.evaluate)
     found = {"weights.safetensors": (trained, "weights.safetensors"), "metrics.json": (evaluated, "metrics.json")}
-    density, layers = 1.0, {}
+    density, layers = 1.0, Layers()
     if final.mask is not None:
         drawn = store.result(final.mask)
         found["ticket.safetensors"] = (drawn, "ticket.safetensors")
+        found[LAYERS] = (drawn, LAYERS)
         mask, _, _ = read_ticket(drawn.path("ticket.safetensors"))
         density = float(mask.density)
-        layers = {layer: float(share) for layer, share in mask.layer_densities().items()}
+        layers = Layers.read(drawn.path(LAYERS))
     if "samples.png" in evaluated.files:
         found["samples.png"] = (evaluated, "samples.png")
     for result in map(store.result, final.measured()):
@@ -57,8 +60,8 @@ def arm_result(address: ArmAddress, store: Store) -> ArmResult:
         files=files,
         # As they were when the step was finished: a file that was damaged since is not what was found.
         sha256={name: result.files[own] for name, (result, own) in found.items()},
-        layer_densities=layers,
-        collapsed=[layer for layer, share in layers.items() if share == 0],
+        layer_densities=layers.densities,
+        collapsed=layers.collapsed,
     )
 
 

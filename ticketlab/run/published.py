@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,10 @@ VERSIONED = ("weights.safetensors", "ticket.safetensors")
 
 @dataclass(frozen=True)
 class ArmResult:
-    """What an arm found: density of its mask (1 without), metrics by name, and the sha256 of what it left."""
+    """What an arm found: density of its mask (1 without), metrics by name, and the sha256 of what it left.
+
+    `collapsed` has the layers of which nothing is left, with the round in which each died; 0 is in training.
+    """
 
     name: str
     cell: str
@@ -30,7 +33,7 @@ class ArmResult:
     files: Mapping[str, Path]
     sha256: Mapping[str, str]
     layer_densities: Mapping[str, float]
-    collapsed: Sequence[str]
+    collapsed: Mapping[str, int]
 
 
 def place_of(folder: Path, arm: str, name: str) -> Path:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from ticketlab.datasets.places import are_pictures_here
 from ticketlab.datasets.shape import ImageShape
 from ticketlab.errors import SpecError
 from ticketlab.run.project import Project
@@ -47,7 +48,7 @@ def _at_smoke_size(spec: Spec, dataset: DatasetFacts, project: Project) -> Spec:
         assert tiny.data.size is not None, "the spec was not resolved"
         shape = ImageShape(dataset.channels, tiny.data.size, dataset.classes)
         tiny = with_stand_ins(tiny, shape, project)
-    if at_hand(dataset.name, project.root):
+    if at_hand(dataset.name, project.root) and are_pictures_here(project.root, dataset.name):
         return tiny
     from ticketlab.datasets.synthetic import stand_in
 

@@ -18,6 +18,7 @@ from ticketlab.ledger.facts import Code
 from ticketlab.ledger.listing import run_named
 from ticketlab.ledger.statement import facts, provenance, subjects
 from ticketlab.plan.experiment import ArmAddress, Plan
+from ticketlab.report.table import spelled
 from ticketlab.run.events import Listener, Notice
 from ticketlab.run.journal import Journal
 from ticketlab.run.project import Project
@@ -31,6 +32,9 @@ from ticketlab.tracking.outbox import Outbox, TrackedRun
 from ticketlab.tracking.pipeline import stages_of
 
 COURIER_SECONDS = 60.0
+
+LONGEST_TAG = 5000
+"""Characters that MLflow takes of a tag; layers.json, an artifact, has the rest."""
 
 
 def _now() -> int:
@@ -117,6 +121,7 @@ class Record:
         files.update(dict.fromkeys(sorted((own / "samples").glob("*.png")), "samples"))
         tags = {
             "ticketlab.ledger": entry.digest,
+            **({"ticketlab.collapsed_layers": spelled(result.collapsed)[:LONGEST_TAG]} if result.collapsed else {}),
             **{f"sha256.{name}": digest for name, digest in result.sha256.items()},
         }
         told = self._put(

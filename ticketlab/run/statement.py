@@ -71,14 +71,15 @@ def run_facts(
         metrics=dict(result.metrics),
         main_metric=next(iter(result.metrics), None),
         density=None if final.mask is None else result.density,
+        collapsed=dict(result.collapsed),
     )
 
 
 def _splits(address: ArmAddress) -> Iterator[Artifact]:
     """The files of the dataset that the plan was made for; every step that read one compared it with these digests."""
     dataset = address.cell.spec.data.dataset
-    for split, digest in sorted(address.cell.splits.items()):
-        name = f"{dataset}/{split}.safetensors"
+    for file, digest in sorted(address.cell.files.items()):
+        name = f"{dataset}/{file}"
         yield Artifact(name, digest, path=f"data/{name}")
 
 

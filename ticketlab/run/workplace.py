@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ class Workplace:
 
     A performer that goes on from where an earlier attempt was killed calls `going_on` with the step up to which rows
     are settled, and `settle` before it writes down how far it has come: rows are durable before anything counts on them.
-    A training says `snapshot` when it has left one.
+    A training says `snapshot` when it has left one. Whoever empties layers says which have `collapsed`, and in which round.
     """
 
     home: Callable[[str], Path]
@@ -25,6 +25,7 @@ class Workplace:
     going_on: Callable[[int], None] = lambda step: None
     settle: Callable[[], None] = lambda: None
     snapshot: Callable[[int], None] = lambda step: None
+    collapsed: Callable[[int, Sequence[str]], None] = lambda round, layers: None
 
     def input(self, role: str, name: str) -> Path | None:
         """A file of an input step, or None where the plan gave the step no such input."""

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from ticketlab.spec.section import Choice, family
+from ticketlab.spec.section import Choice, Share, family
+
+
+def _rising(interval: tuple[float, float]) -> tuple[float, float]:
+    if interval[0] > interval[1]:
+        raise ValueError("the first number must not be above the second")
+    return interval
+
+
+Ratio = Annotated[float, Field(ge=0.1, le=10)]
+Range = Annotated[float, Field(ge=0, le=1)]
 
 
 class DiffAugment(Choice):
@@ -41,7 +51,50 @@ class Flip(Choice):
     kind: Literal["flip"] = Field(default="flip", description="Random horizontal flip.")
 
 
+class ResizedCrop(Choice):
+    """Cut out a window of random area and shape, and bring it to the size of the image.
+
+    Of a streamed dataset it is cut out of the whole picture, before all other augmentations.
+    """
+
+    made_by: ClassVar[str] = "ticketlab.augment.resized_crop:build"
+    about: ClassVar[str] = "random window of an image, brought to the whole size"
+    source: ClassVar[str] = "Szegedy et al. 2015, arXiv 1409.4842"
+
+    kind: Literal["resized_crop"] = Field(default="resized_crop", description="Random window, resized.")
+    scale: Annotated[tuple[Share, Share], AfterValidator(_rising)] = Field(
+        default=(0.08, 1.0), description="Least and largest area of the window, as shares of the image."
+    )
+    ratio: Annotated[tuple[Ratio, Ratio], AfterValidator(_rising)] = Field(
+        default=(3 / 4, 4 / 3), description="Least and largest width of the window over its height."
+    )
+
+
+class Jitter(Choice):
+    """Brightness, contrast, saturation and hue of each image changed at random, the four in an order drawn per batch."""
+
+    made_by: ClassVar[str] = "ticketlab.augment.colour:jitter"
+    about: ClassVar[str] = "random brightness, contrast, saturation and hue"
+    source: ClassVar[str] = "Howard 2013, arXiv 1312.5402; ranges as torchvision's ColorJitter has them"
+
+    kind: Literal["jitter"] = Field(default="jitter", description="Random brightness, contrast, saturation and hue.")
+    brightness: Range = Field(default=0.4, description="Factors from 1 - this to 1 + this.")
+    contrast: Range = Field(default=0.4, description="Factors from 1 - this to 1 + this, of distances from mean gray.")
+    saturation: Range = Field(default=0.4, description="Factors from 1 - this to 1 + this, of distances from gray.")
+    hue: float = Field(default=0.4, ge=0, le=0.5, description="Turns of the colour circle, from minus this to this.")
+
+
+class Grayscale(Choice):
+    """Each image without its colours, with some probability."""
+
+    made_by: ClassVar[str] = "ticketlab.augment.colour:grayscale"
+    about: ClassVar[str] = "colours taken away at random"
+
+    kind: Literal["grayscale"] = Field(default="grayscale", description="Colours taken away at random.")
+    chance: float = Field(default=0.2, ge=0, le=1, description="Probability, per image.")
+
+
 if TYPE_CHECKING:
     Augmentation = Choice
 else:
-    Augmentation = family("augmentations", "kind", DiffAugment, Crop, Flip)
+    Augmentation = family("augmentations", "kind", DiffAugment, Crop, Flip, ResizedCrop, Jitter, Grayscale)

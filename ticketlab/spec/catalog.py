@@ -45,6 +45,8 @@ class DatasetFacts:
     labels: str = "class"
     class_names: tuple[str, ...] = ()
     pinned: Pinned | None = None
+    streamed: bool = False
+    """Whether its pictures are opened one by one as they are needed, cut to whatever size a spec asks for."""
 
 
 _KNOWN = (
@@ -158,6 +160,19 @@ _KNOWN = (
         labels="map",
         class_names=VOC,
     ),
+    DatasetFacts(
+        name="imagenet",
+        about="photographs of a thousand kinds of things, colour, of many sizes; they stay where they are and are opened as "
+        "they are needed, cut to 224 pixels or to data.size; its validation images are the test",
+        channels=3,
+        size=224,
+        classes=1_000,
+        train=1_281_167,
+        test=50_000,
+        licence="ImageNet's terms of access: research without commerce",
+        source="Russakovsky et al. 2015, arXiv 1409.0575, ILSVRC 2012, classification",
+        streamed=True,
+    ),
 )
 
 KNOWN: dict[str, DatasetFacts] = {entry.name: entry for entry in _KNOWN}
@@ -201,6 +216,7 @@ def _described(path: Path) -> DatasetFacts:
             source=str(found["source"]),
             labels=label_kind(str(found.get("labels", "class")), where=str(path)).name,
             class_names=tuple(map(str, found["classes"])),
+            streamed=found.get("kept") == "index",
         )
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as problem:
         raise DataError(

@@ -10,7 +10,7 @@ from ticketlab.spec.section import NoEffect, Section
 
 
 class Compute(Section):
-    """Where the arithmetic runs. Defaults are fast for the device; all but the last two fields may change the last bits."""
+    """Where the arithmetic runs. Defaults are fast for the device; all but the last three fields may change the last bits."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         default="auto", description="Device; auto is cuda if there is one, else mps, else cpu."
@@ -29,6 +29,15 @@ class Compute(Section):
         description="CPU threads; null is the number of cores that planning the run may use.",
     )
     compile: bool = Field(default=False, description="Whether networks are compiled by torch.compile.")
+    workers: Annotated[
+        int | None, NoEffect("what a batch holds depends on its key and its number, not on who opens the pictures")
+    ] = Field(
+        default=None,
+        ge=0,
+        le=256,
+        description="Processes that open the pictures of a streamed dataset ahead of the network; 0 is none but the run "
+        "itself, null one less than there are cores. Does not affect results.",
+    )
     checkpoint_seconds: Annotated[
         float, NoEffect("a run that was interrupted and resumed has the same bits as one that was not")
     ] = Field(

@@ -113,6 +113,9 @@ def _data(data: Data, model: ModelChoice, dataset: DatasetFacts) -> Data:
             f"`{model.name}` works at {allowed} pixels, and the images of {dataset.name} would have {size}",
             mend=f"data.size: {min(model.sizes, key=lambda side: abs(side - size))}",
         )
+    if data.fit == "pad" and dataset.streamed:
+        what = f"the images of {dataset.name} are cut out of larger pictures, in any size"
+        raise Impossible(("data", "fit"), what, mend="fit: resize")
     if data.fit == "pad" and size < dataset.size:
         raise Impossible(("data", "fit"), f"padding cannot shrink {dataset.size} pixels to {size}", mend="fit: resize")
     task = model.trains

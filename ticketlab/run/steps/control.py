@@ -9,6 +9,8 @@ from ticketlab.made import made
 from ticketlab.randomness import Key
 from ticketlab.tickets.file import read as read_ticket
 from ticketlab.tickets.file import write as write_ticket
+from ticketlab.tickets.layers import FILE as LAYERS
+from ticketlab.tickets.layers import Layers
 from ticketlab.tickets.structure import structure
 
 if TYPE_CHECKING:
@@ -18,11 +20,13 @@ if TYPE_CHECKING:
 
 
 def perform(asked: Step, place: Workplace) -> None:
-    """Write `ticket.safetensors`: the control's mask, under the control's name."""
+    """Write `ticket.safetensors`, the control's mask under the control's name, and `layers.json`."""
     step = cast("Control", asked)
-    path = place.input("mask", "ticket.safetensors")
+    path, described = (place.input("mask", name) for name in ("ticket.safetensors", LAYERS))
     assert path is not None, "a control is drawn from a ticket"
+    assert described is not None, "beside a ticket its layers are described"
     mask, facts, _ = read_ticket(path)
     name, key = step.control.name, Key(step.seed).of("control", step.control.name)
     control = cast("Mask", made(step.control.made_by)(mask, key, structure(step.structure)))
+    Layers.read(described).after(control, facts.round).write(place.out / LAYERS)
     write_ticket(place.out / "ticket.safetensors", control, replace(facts, method=f"{name} of {facts.method}"))

@@ -16,10 +16,12 @@ from ticketlab.run.device import arrange
 from ticketlab.run.steps.networks import initial_networks, load_networks, trained_weights
 from ticketlab.run.steps.offers import Offers, offers
 from ticketlab.tensors import content_digest
-from ticketlab.tickets.draw import draw_round, layer_collapse
+from ticketlab.tickets.draw import draw_round
 from ticketlab.tickets.facts import TicketFacts
 from ticketlab.tickets.file import read as read_ticket
 from ticketlab.tickets.file import write as write_ticket
+from ticketlab.tickets.layers import FILE as LAYERS
+from ticketlab.tickets.layers import Layers
 from ticketlab.tickets.mask import Mask
 from ticketlab.tickets.scoring import score
 from ticketlab.tickets.subject import Subject
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def perform(asked: Step, place: Workplace) -> None:
-    """Write `ticket.safetensors`: the mask after the last round, with where it comes from."""
+    """Write `ticket.safetensors`, the mask after the last round with where it comes from, and `layers.json`."""
     step = cast("Draw", asked)
     given = place.input(PRETRAINED, "weights.safetensors")
     networks = initial_networks(step.model, step.images, step.seed, "init", given)
@@ -44,7 +46,7 @@ def perform(asked: Step, place: Workplace) -> None:
     memory: dict[str, Any] = {}
     # Rounds are gone on with only in the arithmetic they were begun with.
     so_far = place.folder / f"so-far-{sha256_bytes(arrange(step.taken).arithmetic.encode())[:16]}.safetensors"
-    mask, done = _resumed(so_far, place, step.first - 1)
+    mask, done, layers = _resumed(so_far, place, step.first - 1)
     place.going_on(done)
     for number in range(done + 1, step.round + 1):
         if place.stopping():
@@ -52,11 +54,16 @@ def perform(asked: Step, place: Workplace) -> None:
                 f"stopped before round {number} of {step.round}", mend="the same command goes on from here"
             )
         mask = _drawn(step, weights, mask or _dense(weights), number, offered, memory)
-        place.log(number, _row(mask))
+        layers = layers.after(mask, number)
+        if layers.died_in(number):
+            place.collapsed(number, layers.died_in(number))
+        place.log(number, _row(mask, layers))
         if number < step.round:
             place.settle()
+            layers.write(so_far.with_suffix(".json"))
             write_ticket(so_far, mask, replace(about, round=number))
     assert mask is not None, "a draw has at least one round"
+    layers.write(place.out / LAYERS)
     write_ticket(place.out / "ticket.safetensors", mask, replace(about, round=step.round))
 
 
@@ -79,11 +86,11 @@ def _drawn(
     return draw_round(step.ticket, score(step.ticket, subject), kinds, before, number)
 
 
-def _row(mask: Mask) -> dict[str, float]:
+def _row(mask: Mask, layers: Layers) -> dict[str, float]:
     return {
         "density": float(mask.density),
-        "smallest_layer_density": float(min(mask.layer_densities().values())),
-        "collapsed_layers": float(len(layer_collapse(mask))),
+        "smallest_layer_density": min(layers.densities.values()),
+        "collapsed_layers": float(len(layers.collapsed)),
     }
 
 
@@ -97,18 +104,22 @@ def _dense(weights: dict[str, PrunableWeight]) -> Mask:
     return Mask.dense({layer: tuple(weight.parameter.shape) for layer, weight in weights.items()})
 
 
-def _resumed(so_far: Path, place: Workplace, before: int) -> tuple[Mask | None, int]:
-    """The mask of the last round that was finished before an interruption and its number; else the input mask's."""
+def _resumed(so_far: Path, place: Workplace, before: int) -> tuple[Mask | None, int, Layers]:
+    """The mask of the last round that was finished before an interruption, its number, its layers; else the input's."""
     if so_far.exists():
         try:
             mask, facts, _ = read_ticket(so_far)
+            # Of a round later than the mask's, where the kill came between the two files: that round comes again.
+            noted = Layers.read(so_far.with_suffix(".json"))
         except CorruptFile:
             # Nothing is lost but time: rounds are a function of the step's inputs.
             so_far.unlink()
         else:
-            return mask, facts.round
-    path = place.input("mask", "ticket.safetensors")
-    return (None if path is None else read_ticket(path)[0]), before
+            return mask, facts.round, noted.after(mask, facts.round)
+    path, described = (place.input("mask", name) for name in ("ticket.safetensors", LAYERS))
+    if path is None or described is None:
+        return None, before, Layers()
+    return read_ticket(path)[0], before, Layers.read(described)
 
 
 def _give_ranked_weights(networks: dict[str, nn.Module], step: Draw, place: Workplace) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ticketlab.datasets.batches import Scaling, prepare
-from ticketlab.datasets.pack import Split
+from ticketlab.datasets.batches import Scaling
 from ticketlab.datasets.shape import ImageShape
-from ticketlab.run.steps.packs import planned_manifest, planned_split
+from ticketlab.run.steps.packs import planned_images, planned_manifest
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ticketlab.datasets.image_set import ImageSet
     from ticketlab.plan.steps import Images
     from ticketlab.run.device import Device
     from ticketlab.run.workplace import Workplace
@@ -31,13 +33,18 @@ def scaling_of(images: Images, kind: Range, place: Workplace) -> Scaling:
     return Scaling.of(kind, manifest.mean, manifest.std)
 
 
-def real_images(images: Images, split: SplitName, place: Workplace, device: Device) -> Split:
-    """The uint8 images and the labels of a whole split, prepared, on the device."""
-    return shown(planned_split(images.dataset, images.digest, split, place), images, device)
-
-
-def shown(split: Split, images: Images, device: Device) -> Split:
-    """A split as the network sees it: images and labels of the size that `images` says, on the device."""
-    pixels = prepare(split.images, images.size, images.fit, device.torch)
-    labels = split.labelling.fitted(split.labels, images.size, images.fit).to(device.torch)
-    return Split(pixels, labels, split.labelling)
+def real_images(
+    images: Images, split: SplitName, place: Workplace, device: Device, kept: Tensor | None = None
+) -> ImageSet:
+    """The images of a split, all or those that are `kept`, as the network sees them, on the device."""
+    return planned_images(
+        images.dataset,
+        images.digest,
+        split,
+        place,
+        device.torch,
+        size=images.size,
+        fit=images.fit,
+        kept=kept,
+        helpers=device.helpers,
+    )

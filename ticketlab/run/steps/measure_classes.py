@@ -22,7 +22,7 @@ def measurer(measurement: Measurement, images: Images, seed: int, place: Workpla
     scaling = scaling_of(images, images.scaling, place)
 
     def measured(network: nn.Module) -> Found:
-        evidence = classify(network, real.images, real.labels, lambda batch: device.images(scaling(batch)), BATCH)
+        evidence = classify(network, real.parts(BATCH), lambda batch: device.images(scaling(batch)))
         return Found(values(measurement, evidence))
 
     return measured

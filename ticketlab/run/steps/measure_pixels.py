@@ -26,9 +26,7 @@ def measurer(measurement: Measurement, images: Images, seed: int, place: Workpla
     batch = max(1, PIXELS // images.size**2)
 
     def measured(network: nn.Module) -> Found:
-        evidence = segment(
-            network, real.images, real.labels, images.classes, lambda batch: device.images(scaling(batch)), batch
-        )
+        evidence = segment(network, real.parts(batch), images.classes, lambda pixels: device.images(scaling(pixels)))
         return Found(values(measurement, evidence))
 
     return measured

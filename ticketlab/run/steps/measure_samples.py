@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from ticketlab.made import made
 from ticketlab.metrics.evidence import Sampled
-from ticketlab.metrics.extractors import FeatureExtractor, quantise
+from ticketlab.metrics.extractors import quantise
 from ticketlab.metrics.statistics import Statistics
 from ticketlab.models.entering import Generates
 from ticketlab.randomness import Key
 from ticketlab.report.grid import grid
-from ticketlab.run.steps.images import BATCH, scaling_of, shape_of
+from ticketlab.run.steps.extractor import extractor_of
+from ticketlab.run.steps.images import BATCH
 from ticketlab.run.steps.measure import Found, Measurer, values
 from ticketlab.run.steps.networks import trained_weights
-from ticketlab.run.wanted_file import with_files
-from ticketlab.training.setup import under
 
 if TYPE_CHECKING:
     from ticketlab.plan.steps import Images, Measurement
     from ticketlab.run.device import Device
     from ticketlab.run.workplace import Workplace
-    from ticketlab.spec.evaluate import Extractor
 
 GRID = 64
 
@@ -47,27 +44,6 @@ def measurer(measurement: Measurement, images: Images, seed: int, place: Workpla
         return Found(values(measurement, evidence), grid(samples[:GRID]))
 
     return measured
-
-
-def extractor_of(
-    options: Extractor, images: Images, place: Workplace, device: Device, role: str = "extractor"
-) -> FeatureExtractor:
-    """The feature extractor on the device, with the weights of the input of that role if it is one that is trained."""
-    options = with_files(options, place.home)
-    build = made(options.made_by)
-    shape = shape_of(images)
-    path = place.input(role, "weights.safetensors")
-    if path is None:
-        extractor = cast("FeatureExtractor", build(options, shape))
-    else:
-        scaling = scaling_of(images, options.scaling, place)
-        state = under("classifier", trained_weights(path))
-        extractor = cast(
-            "FeatureExtractor",
-            build(options, shape, state, dataset=images.dataset, scaling=scaling),
-        )
-    extractor.network.to(device.torch)
-    return extractor
 
 
 @torch.no_grad()

@@ -67,13 +67,13 @@ def _with_probe(step: Draw, place: Workplace, networks: Mapping[str, nn.Module],
     probe = _probe(step, place, device)
     # Scores are derivatives: whatever precision the training has, they are taken in their own.
     device = replace(device, compute=device.compute.model_copy(update={"precision": "fp32"}))
-    plain = step.objective.model_copy(update={"augment": ()})
     shown = {name: device.place(copy.deepcopy(network)) for name, network in networks.items()}
     training = training_of(
-        objective=plain,
+        objective=step.objective,
         networks=shown,
         wearing=Wearing(shown),
         batches=probe,
+        augmenters=(),
         key=Key(step.seed).of("probe"),
         images=step.images,
         place=place,
@@ -106,9 +106,9 @@ def _probe(step: Draw, place: Workplace, device: Device) -> Probe:
     _refuse_too_few(classes, asked.per_class, step.images.classes)
     indices = draw(classes, asked.per_class * step.images.classes, "balanced", Key(step.seed).of("probe"))
     checkpoint.write(place.out / "probe.safetensors", {"indices": indices}, {"per_class": asked.per_class})
-    chosen = indices.to(device.torch)
-    sizes = _sizes(len(chosen), asked.batch)
-    return Probe(torch.split(train.images[chosen], sizes), torch.split(train.labels[chosen], sizes))
+    sizes = _sizes(len(indices), asked.batch)
+    labels = train.labels[indices.to(train.labels.device)]
+    return Probe(torch.split(train.take(indices), sizes), torch.split(labels, sizes))
 
 
 def _refuse_too_few(labels: Tensor, per_class: int, classes: int) -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from ticketlab.datasets.manifest import Manifest, read_manifest
-from ticketlab.datasets.pack import Split, read_split
 from ticketlab.errors import StepFailed
+from ticketlab.made import made
 
 if TYPE_CHECKING:
+    import torch
+
+    from ticketlab.datasets.image_set import ImageSet
     from ticketlab.run.workplace import Workplace
     from ticketlab.spec.task import Split as SplitName
 
 
 def planned_manifest(dataset: str, digest: str, place: Workplace) -> Manifest:
-    """What the pack of a dataset says of itself; StepFailed if the plan was made for another one (`digest`)."""
+    """What the folder of a dataset says of itself; StepFailed if the plan was made for another one (`digest`)."""
     manifest = read_manifest(place.home(dataset), dataset)
     if manifest.content != digest:
         raise StepFailed(
@@ -25,7 +28,19 @@ def planned_manifest(dataset: str, digest: str, place: Workplace) -> Manifest:
     return manifest
 
 
-def planned_split(dataset: str, digest: str, split: SplitName, place: Workplace) -> Split:
-    """A whole split, on the CPU, its file compared with the very manifest that the plan was made for."""
+def planned_images(
+    dataset: str,
+    digest: str,
+    split: SplitName,
+    place: Workplace,
+    device: torch.device,
+    *,
+    size: int | None = None,
+    fit: Literal["resize", "pad"] = "resize",
+    kept: Any = None,
+    helpers: int = 0,
+) -> ImageSet:
+    """A split, or the images of it that are `kept` (indices), its file compared with the very manifest of the plan."""
     manifest = planned_manifest(dataset, digest, place)
-    return read_split(place.home(dataset), dataset, split, manifest=manifest)
+    opened = made(manifest.opened_by)(place.home(dataset), manifest, split, size, fit, kept, device, helpers)
+    return cast("ImageSet", opened)

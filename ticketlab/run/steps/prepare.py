@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from torch import nn
 
-from ticketlab.datasets.pack import Split
 from ticketlab.made import made
 from ticketlab.plan.inputs import PREPARED
-from ticketlab.run.steps.images import scaling_of, shown
-from ticketlab.run.steps.measure_samples import extractor_of
+from ticketlab.run.steps.extractor import extractor_of
+from ticketlab.run.steps.images import real_images, scaling_of
 from ticketlab.run.steps.networks import trained_weights
-from ticketlab.run.steps.packs import planned_split
 from ticketlab.training.setup import BatchStream, Setup, Training, Wearing
 
 if TYPE_CHECKING:
+    from ticketlab.augment.augmenter import Augmenter
+    from ticketlab.datasets.image_set import ImageSet
     from ticketlab.plan.steps import Images
     from ticketlab.randomness import Key
     from ticketlab.run.device import Device
@@ -24,14 +24,11 @@ if TYPE_CHECKING:
     from ticketlab.spec.train import Objective
 
 
-def training_images(images: Images, place: Workplace, device: Device) -> Split:
-    """The uint8 images and the labels that are trained on, on the device: the subset that `place` has, else all."""
-    split = planned_split(images.dataset, images.digest, "train", place)
+def training_images(images: Images, place: Workplace, device: Device) -> ImageSet:
+    """The images that are trained on, on the device: the subset that `place` has, else all."""
     subset = place.input("subset", "indices.safetensors")
-    if subset is not None:
-        indices = trained_weights(subset)["indices"]
-        split = Split(split.images[indices], split.labels[indices], split.labelling)
-    return shown(split, images, device)
+    kept = None if subset is None else trained_weights(subset)["indices"]
+    return real_images(images, "train", place, device, kept)
 
 
 def training_of(
@@ -39,12 +36,16 @@ def training_of(
     networks: Mapping[str, nn.Module],
     wearing: Wearing,
     batches: BatchStream,
+    augmenters: Sequence[Augmenter],
     key: Key,
     images: Images,
     place: Workplace,
     device: Device,
 ) -> Training:
-    """The objective's training of networks on the device, in the way they wear their ticket, on `batches` of `images`."""
+    """The objective's training of networks on the device, in the way they wear their ticket, on `batches` of `images`.
+
+    `augmenters` are those that are still to be applied to them.
+    """
     scaling = scaling_of(images, images.scaling, place)
     prepared = place.input("prepared", PREPARED)
     lens = objective.looks_through
@@ -54,7 +55,7 @@ def training_of(
         wearing=wearing,
         batches=batches,
         scale=lambda pixels: device.images(scaling(pixels)),
-        augmenters=[made(options.made_by)(options) for options in objective.augment],
+        augmenters=augmenters,
         key=key,
         precision=device.precision,
         compile=device.compiled,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
 import torch
 
 from ticketlab.metrics.statistics import Statistics as Moments
 from ticketlab.randomness import Key
 from ticketlab.run.device import arrange
+from ticketlab.run.steps.extractor import extractor_of
 from ticketlab.run.steps.images import BATCH, real_images
-from ticketlab.run.steps.measure_samples import extractor_of
 from ticketlab.training import checkpoint
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ def perform(asked: Step, place: Workplace) -> None:
     """Write `statistics.npz` (all images) and `features.safetensors` (at most `features` of them, drawn by key)."""
     step = cast("Statistics", asked)
     device = arrange(step.compute)
-    pixels = real_images(step.images, step.split, place, device).images
+    real = real_images(step.images, step.split, place, device)
     extractor = extractor_of(step.extractor, step.images, place, device)
-    features = extractor.features(pixels, BATCH)
+    features = np.concatenate([extractor.features(part, BATCH) for part, _ in real.parts(BATCH)])
     moments = Moments.from_features(
         features,
         extractor=extractor.name,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+import torch
+
 from ticketlab.datasets.subset import draw, indices_digest
 from ticketlab.randomness import Key
-from ticketlab.run.steps.packs import planned_split
+from ticketlab.run.steps.packs import planned_images
 from ticketlab.training import checkpoint
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 def perform(asked: Step, place: Workplace) -> None:
     """Write `indices.safetensors`: the sorted indices, and the sha256 of their bytes."""
     step = cast("Subset", asked)
-    split = planned_split(step.dataset, step.dataset_digest, "train", place)
-    indices = draw(split.labelling.shown(split.labels), step.count, step.rule, Key(step.seed).of("subset"))  # type: ignore[arg-type]
+    train = planned_images(step.dataset, step.dataset_digest, "train", place, torch.device("cpu"))
+    indices = draw(train.labelling.shown(train.labels), step.count, step.rule, Key(step.seed).of("subset"))  # type: ignore[arg-type]
     about = {"digest": indices_digest(indices), "rule": step.rule, "count": step.count}
     checkpoint.write(place.out / "indices.safetensors", {"indices": indices}, about)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from torch import Tensor, nn
 
-from ticketlab.datasets.batches import Batches
 from ticketlab.files import write_atomically
 from ticketlab.made import made
 from ticketlab.models.changed_weight import settle
@@ -24,12 +23,16 @@ from ticketlab.tensors import content_digest
 from ticketlab.tickets.facts import TicketFacts
 from ticketlab.tickets.file import read as read_ticket
 from ticketlab.tickets.file import write as write_ticket
+from ticketlab.tickets.layers import FILE as LAYERS
+from ticketlab.tickets.layers import IN_TRAINING, Layers
 from ticketlab.tickets.worn import Fixed, Still, Wearing
 from ticketlab.training import checkpoint
 from ticketlab.training.loop import Course, follow
 from ticketlab.training.setup import Training, named, tensors_of
 
 if TYPE_CHECKING:
+    from ticketlab.augment.augmenter import Augmenter
+    from ticketlab.datasets.image_set import Stream
     from ticketlab.plan.steps import Measurement, Step, Train
     from ticketlab.run.workplace import Workplace
     from ticketlab.spec.evolving import Evolving
@@ -48,12 +51,28 @@ def perform(asked: Step, place: Workplace) -> None:
     for network in networks.values():
         device.place(network)
     train = training_images(step.images, place, device)
+    augmenters = [made(options.made_by)(options) for options in step.objective.augment]
+    with train.stream(step.objective.batch, Key(step.seed).of("data"), augmenters) as (batches, left):
+        _trained(step, place, device, networks, batches, left, initial)
+
+
+def _trained(
+    step: Train,
+    place: Workplace,
+    device: Device,
+    networks: dict[str, nn.Module],
+    batches: Stream,
+    augmenters: Sequence[Augmenter],
+    initial: str,
+) -> None:
+    """Train the networks to the end, and write what they have become; `initial` is the digest of what they were."""
     wearing = _wearing(step, place, networks)
     training = training_of(
         objective=step.objective,
         networks=networks,
         wearing=wearing,
-        batches=Batches(train.images, train.labels, step.objective.batch, Key(step.seed).of("data")),
+        batches=batches,
+        augmenters=augmenters,
         key=Key(step.seed).of("train"),
         images=step.images,
         place=place,
@@ -78,6 +97,10 @@ def perform(asked: Step, place: Workplace) -> None:
     if step.evolving is not None:
         mask = wearing.mask()
         assert mask is not None, "a ticket that a training makes has a mask"
+        layers = Layers().after(mask, IN_TRAINING)
+        if layers.collapsed:
+            place.collapsed(IN_TRAINING, tuple(layers.collapsed))
+        layers.write(place.out / LAYERS)
         about = TicketFacts(step.evolving.name, 0, step.seed, initial)
         write_ticket(place.out / "ticket.safetensors", mask, about, _running_statistics(networks))
 

@@ -1,0 +1,65 @@
+"""What a ticket leaves of each layer, and of which layers it leaves nothing: layer collapse, with the round it came in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ticketlab.errors import CorruptFile
+from ticketlab.files import write_listing
+from ticketlab.tickets.draw import layer_collapse
+from ticketlab.tickets.mask import Mask
+
+FILE = "layers.json"
+"""Beside every ticket that a step writes."""
+
+IN_TRAINING = 0
+"""The round of a layer that a training emptied and no round of drawing."""
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Weights and kept weights of every layer, in the mask's order, and the round in which each empty one died."""
+
+    weights: Mapping[str, int] = field(default_factory=dict)
+    kept: Mapping[str, int] = field(default_factory=dict)
+    collapsed: Mapping[str, int] = field(default_factory=dict)
+
+    def after(self, mask: Mask, round: int) -> Layers:
+        """These layers under the mask of `round`: what was dead before it keeps the round it died in."""
+        sizes = {layer: one.numel() for layer, one in mask.items()}
+        collapsed = {layer: self.collapsed.get(layer, round) for layer in layer_collapse(mask)}
+        return Layers(sizes, mask.layer_kept(), collapsed)
+
+    def died_in(self, round: int) -> tuple[str, ...]:
+        """The layers that died in a round, in the mask's order."""
+        return tuple(layer for layer, when in self.collapsed.items() if when == round)
+
+    @property
+    def densities(self) -> dict[str, float]:
+        """Share of the weights kept, by layer."""
+        return {layer: self.kept[layer] / count for layer, count in self.weights.items()}
+
+    def write(self, path: Path) -> None:
+        """Write them as JSON, in the mask's order."""
+        shares = self.densities
+        layers = {
+            layer: {"weights": count, "kept": self.kept[layer], "density": shares[layer]}
+            for layer, count in self.weights.items()
+        }
+        write_listing(path, {"layers": layers, "collapsed": dict(self.collapsed)})
+
+    @classmethod
+    def read(cls, path: Path) -> Layers:
+        """What `write` wrote. CorruptFile for anything else."""
+        try:
+            found: dict[str, Any] = json.loads(path.read_bytes())
+            layers = {str(layer): (int(one["weights"]), int(one["kept"])) for layer, one in found["layers"].items()}
+            collapsed = {str(layer): int(round) for layer, round in found["collapsed"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
+            raise CorruptFile(f"not the layers of a ticket ({type(problem).__name__})", where=str(path)) from None
+        weights = {layer: count for layer, (count, _) in layers.items()}
+        return cls(weights, {layer: kept for layer, (_, kept) in layers.items()}, collapsed)
