@@ -1,13 +1,15 @@
 """Rounds of PX and SynFlow against a plain loop of one forward and backward pass, interleaved in one process.
 
     python benchmarks/scoring.py [--rounds 100] [--images 100] [--density 0.018] [--threads N] [--device cpu]
+        [--layout channels_last]
 
-A round is what a run does between two masks: a private masked copy of the network, the scores, the next mask. The plain
+A round is what a run does between two masks: the private masked network, the scores, the next mask. The plain
 pass is `network(images).sum().backward()` at the batch the method works with (all images for PX, one for SynFlow), in
-eval mode, once in the method's double precision and once in single. Prints medians per round, how many plain passes of
-the same precision its scores cost (with the private copy), and that divided by the passes the method needs, counting a forward pass alone as a
-third: 5/3 for PX (gates forward, ones forward, squares forward and backward), 1 for SynFlow. Peak memory is that of a
-process of its own for either loop, above what the network, the images and the imports take.
+eval mode and the run's layout, once in the method's double precision and once in single. Prints medians per round, how
+many plain passes a whole round and its scores cost, and that divided by the passes the method needs, counting a
+forward pass alone as a third: 5/3 for PX (gates forward, ones forward, squares forward and backward), 1 for SynFlow.
+Peak memory is that of two rounds, or two double-precision passes, in a process of their own, with the networks that
+they work on: the round has its network in single precision beside the private one in double.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -54,10 +57,12 @@ class Asked:
     images: int
     density: float
     device: str
+    layout: str
 
 
 def network_of(model: str, asked: Asked) -> nn.Module:
-    return build(MODELS[model], SHAPE, Key(0))["classifier"].eval().to(asked.device)
+    network = build(MODELS[model], SHAPE, Key(0))["classifier"].eval().to(asked.device)
+    return network.to(memory_format=getattr(torch, asked.layout))
 
 
 def images_of(asked: Asked) -> Tensor:
@@ -75,6 +80,7 @@ def rounds(model: str, method: str, asked: Asked, times: list[float] | None = No
     spent = times if times is not None else []
 
     copies = PrivateCopies({"classifier": network})
+    memory: dict[str, Any] = {}
 
     def one_round() -> None:
         done[0] += 1
@@ -83,10 +89,11 @@ def rounds(model: str, method: str, asked: Asked, times: list[float] | None = No
             weights={layer: weight.parameter.detach() for layer, weight in live.items()},
             mask=state["mask"],
             key=Key(0),
-            networks=partial(copies.make, dict(state["mask"])),
+            networks=partial(copies.make, state["mask"]),
             shapes={"classifier": (3, 32, 32)},
             batches=(asked.images,),
             inputs=lambda number: {"classifier": images},
+            memory=memory,
         )
         scores = score(options, subject)
         started = time.perf_counter()
@@ -117,23 +124,19 @@ def seconds(work: Callable[[], None], device: str) -> float:
 
 
 def peak(model: str, method: str, what: str, asked: Asked) -> float:
-    """MiB above the start that two rounds, or two double-precision passes, take in a process of its own."""
+    """MiB that two rounds, or two double-precision passes, and their networks take in a process of their own."""
     command = [sys.executable, __file__, "--peak", model, method, what, "--images", str(asked.images)]
-    command += ["--device", asked.device, "--threads", str(torch.get_num_threads())]
+    command += ["--device", asked.device, "--layout", asked.layout, "--threads", str(torch.get_num_threads())]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def own_peak(model: str, method: str, what: str, asked: Asked) -> float:
-    work = rounds(model, method, asked) if what == "round" else passes(model, method, asked, torch.float64)
-    if asked.device != "cpu":
-        held = torch.cuda.memory_allocated()
-        torch.cuda.reset_peak_memory_stats()
-        work(), work()
-        return (torch.cuda.max_memory_allocated() - held) / MEBI
-    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts again (Linux)
+    if asked.device == "cpu":
+        Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts again (Linux)
     start = high_water()
+    work = rounds(model, method, asked) if what == "round" else passes(model, method, asked, torch.float64)
     work(), work()
-    return high_water() - start
+    return high_water() - start if asked.device == "cpu" else torch.cuda.max_memory_allocated() / MEBI
 
 
 def high_water() -> float:
@@ -157,11 +160,12 @@ def compare(model: str, method: str, asked: Asked) -> None:
             times[name].append(seconds(loops[name], asked.device))
     times["scores"] = [whole - mask for whole, mask in zip(times["round"], masking, strict=True)]
     middle = {name: statistics.median(found) * 1e3 for name, found in times.items()}
-    cost, needed = middle["scores"] / middle["double"], float(PASSES[method])
+    needed = float(PASSES[method])
+    whole, scores = (middle[name] / middle["double"] for name in ("round", "scores"))
     print(
         f"{model:9} {method:8} round {middle['round']:8.1f} ms, of that scores {middle['scores']:8.1f} ms   pass {middle['double']:8.1f} ms double, "
-        f"{middle['single']:8.1f} ms single   {cost:5.2f} passes, {cost / needed:5.2f} per pass needed "
-        f"({middle['scores'] / middle['single'] / needed:.2f} of single)   "
+        f"{middle['single']:8.1f} ms single   {whole:5.2f} passes, {whole / needed:5.2f} per pass needed, scores alone {scores / needed:.2f} "
+        f"(of single {middle['round'] / middle['single'] / needed:.2f}, {middle['scores'] / middle['single'] / needed:.2f})   "
         f"peak {peak(model, method, 'round', asked):.0f} MiB, plain {peak(model, method, 'pass', asked):.0f} MiB",
         flush=True,
     )
@@ -175,11 +179,12 @@ def main() -> None:
     parser.add_argument("--density", type=float, default=0.018)
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--layout", choices=("channels_last", "contiguous_format"), default="channels_last")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--peak", nargs=3, default=None, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    asked = Asked(given.rounds, given.images, given.density, given.device)
+    asked = Asked(given.rounds, given.images, given.density, given.device, given.layout)
     torch.set_num_threads(given.threads or torch.get_num_threads())
     if given.peak:
         model, method, what = given.peak

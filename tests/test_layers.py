@@ -211,7 +211,7 @@ def test_functions_fit_a_screen() -> None:
 
 NAMED = re.compile(r"ticketlab(?:\.\w+)+:\w+")
 MAY_NAME = {
-    "spec": {"models", "augment", "tickets", "training", "metrics", "run"},
+    "spec": {"models", "augment", "datasets", "tickets", "training", "metrics", "run"},
     "plan": {"run", "datasets"},
     "datasets": {"datasets"},
 }

@@ -40,6 +40,23 @@ def test_known_datasets_are_described_completely():
             assert len(entry.pinned.mean) == len(entry.pinned.std) == entry.channels
 
 
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [
+        ("fashion-mnist-mini", (1, 28, 10, 6_000, 1_000, "class")),
+        ("fashion-mnist", (1, 28, 10, 60_000, 10_000, "class")),
+        ("mnist", (1, 28, 10, 60_000, 10_000, "class")),
+        ("cifar10", (3, 32, 10, 50_000, 10_000, "class")),
+        ("cifar100", (3, 32, 100, 50_000, 10_000, "class")),
+        ("tiny-imagenet", (3, 64, 200, 100_000, 10_000, "class")),
+        ("voc2012", (3, 513, 21, 1_464, 1_449, "map")),
+    ],
+)
+def test_known_datasets_have_the_published_sizes(name, published):
+    entry = KNOWN[name]
+    assert (entry.channels, entry.size, entry.classes, entry.train, entry.test, entry.labels) == published
+
+
 def test_known_facts_need_no_pack(tmp_path):
     assert facts("cifar10", tmp_path) is KNOWN["cifar10"]
 

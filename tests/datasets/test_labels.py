@@ -1,4 +1,4 @@
-"""Both kinds of label: what is refused, how they follow their images, which class an image is drawn as."""
+"""Every kind of label: what is refused, how they follow their images, which class an image is drawn as."""
 
 import json
 
@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from ticketlab.datasets.batches import prepare
-from ticketlab.datasets.labels import CLASSES, LABELLINGS, MAPS
+from ticketlab.datasets.labels import CLASSES, MAPS, labelling_of
 from ticketlab.datasets.manifest import read_manifest
 from ticketlab.datasets.pack import Split, read_split, write_pack
 from ticketlab.datasets.shape import ImageShape
@@ -16,7 +16,7 @@ from ticketlab.datasets.synthetic import LARGEST, stand_in
 from ticketlab.errors import DataError
 from ticketlab.randomness import Key
 from ticketlab.spec.catalog import KNOWN, DatasetFacts, facts
-from ticketlab.spec.labelling import UNLABELLED
+from ticketlab.spec.labelling import UNLABELLED, label_kinds
 
 NAMES = ("sky", "cat", "dog")
 
@@ -35,9 +35,9 @@ def pack(project, split):
     return write_pack(project, "pets", splits, class_names=NAMES, licence="mine", source="made up")
 
 
-@pytest.mark.parametrize("kind", LABELLINGS)
+@pytest.mark.parametrize("kind", label_kinds())
 def test_examples_are_valid_hold_every_class_and_come_back_from_a_pack(kind, tmp_path):
-    labelling, images = LABELLINGS[kind], noise(5, 3, 8, 8)
+    labelling, images = labelling_of(kind), noise(5, 3, 8, 8)
     labels = labelling.example(5, ImageShape(3, 8, 3))
     assert set(labels.unique().tolist()) - {UNLABELLED} == {0, 1, 2}
     assert pack(tmp_path, Split(images, labels, labelling)).labels == kind

@@ -23,17 +23,19 @@ ticket: {method: magnitude, schedule: {density: 0.5}, round_steps: 0}
 arms: [ticket]
 train: {objective: hinge, steps: 2, batch: 4, generator_batch: 4, n_critic: 1}
 evaluate: {metrics: [frechet], samples: 8, extractor: {kind: random_conv, width: 2}}
-compute: {device: cpu, threads: 1}
+compute: {device: cpu}
 """
 
 CREW = '''
-"""A crew of other processes, each told a cell's resolved spec and the digests of the steps it is to do."""
+"""A crew of other processes, on one core each, that are told what to do as orders."""
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+from ticketlab.errors import StepFailed
+from ticketlab.run.order import Order
 
 
 class Elsewhere:
@@ -41,40 +43,36 @@ class Elsewhere:
         self.job = job
 
     def arm(self, address):
-        self.hand_over(address, [step.digest for step in address.plan.steps()])
+        self.hand_over(Order.of(address))
 
     def step(self, step, address):
-        self.hand_over(address, [step.digest])
+        self.hand_over(Order.of(address, [step]))
 
-    def hand_over(self, address, digests):
-        asked = {
-            "root": str(self.job.project.root), "smoke": self.job.project.smoke, "store": str(self.job.store.root),
-            "spec": address.cell.spec.asks(), "digests": digests,
-        }
-        subprocess.run([sys.executable, "-m", __name__], input=json.dumps(asked), text=True, check=True)
+    def hand_over(self, order):
+        place = [str(self.job.project.root), str(self.job.store.root)]
+        done = subprocess.run([sys.executable, "-m", __name__, *place], input=order.text(), text=True, stderr=-1)
+        if done.returncode:
+            raise StepFailed(done.stderr.strip())
 
 
-def work(asked):
-    from ticketlab.plan.experiment import Plan, plan_cell
-    from ticketlab.run.crew import Alone, Job
+def work(root, store):
+    from ticketlab.run.events import StepStarted
     from ticketlab.run.project import Project
     from ticketlab.run.store import Store
-    from ticketlab.spec.loading import Cell
-    from ticketlab.spec.spec import Spec
 
-    project = Project(Path(asked["root"]), asked["smoke"])
-    spec = Spec.model_validate_json(json.dumps(asked["spec"]), strict=True)
-    plan = Plan(spec.name, Path(), "", (plan_cell(Cell({}, "", spec), project.home),))
-    job = Job(plan, project, Store(Path(asked["store"])), lambda event: None, lambda: False)
-    for address, step in plan.steps():
-        if step.digest in asked["digests"]:
-            with Path(asked["root"], "diary").open("a") as diary:
-                diary.write(f"{os.getpid()} {step.kind}\\n")
-            Alone(job).step(step, address)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+    def noted(event):
+        if isinstance(event, StepStarted):
+            with Path(root, "diary").open("a") as diary:
+                diary.write(f"{os.getpid()} {event.title.split()[0]}\\n")
+
+    Order.read(sys.stdin.read()).done(Project(Path(root)), Store(Path(store)), noted)
 
 
 if __name__ == "__main__":
-    work(json.load(sys.stdin))
+    work(*sys.argv[1:])
 '''
 
 
@@ -108,18 +106,18 @@ def test_steps_of_another_process_are_the_run_and_have_the_bits_of_this_one(
         return [line.split()[1] for line in (plain.root / "diary").read_text().splitlines()]
 
     prepare_statistics(open_experiment(spec), engage=elsewhere)
-    assert performed() == ["statistics"]
+    assert performed() == ["reference"]
     answer = plain.ticketlab("run", "specs/apart.yaml", "--crew", "elsewhere")
     assert answer.code == 0, answer.err
-    assert performed() == ["statistics", "statistics", "draw", "train", "evaluate"]
+    assert performed() == ["reference", "draw,", "train,", "evaluate"]
     processes = {line.split()[0] for line in (plain.root / "diary").read_text().splitlines()}
     assert len(processes) == 2
     project = Project.around(plain.root)
     entry = next(Chain(project.ledger).entries())
     assert verify(entry, project).finding == "IDENTICAL"
-    assert len(performed()) == 5
+    assert len(performed()) == 4
     assert verify(entry, project, engage=elsewhere).finding == "IDENTICAL"
-    assert performed()[5:] == performed()[1:5]
+    assert performed()[4:] == performed()[:4]
 
 
 def test_a_crew_nobody_registered_is_refused_with_those_there_are(plain: Any, installed: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import getpass
 import json
 import platform
+import re
 import subprocess
 import sys
 from hashlib import sha256
@@ -186,6 +187,8 @@ def test_packages_name_their_versions_in_order() -> None:
     assert packages["torch"] == torch.__version__.split("+")[0] or packages["torch"] == torch.__version__
     assert list(packages) == sorted(packages)
     assert "ticketlab" in packages
+    assert {re.sub(r"[-_.]+", "-", name).lower() for name in packages} == packages.keys()
+    assert "ruamel-yaml" in packages
 
 
 def test_the_machine_is_described_without_naming_host_user_or_paths(monkeypatch: pytest.MonkeyPatch) -> None:

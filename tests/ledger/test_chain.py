@@ -259,6 +259,32 @@ def test_a_line_that_is_too_long_is_refused_written_and_read(chain: Chain) -> No
         list(chain.entries())
 
 
+def test_entries_of_any_length_are_gone_on_from(chain: Chain) -> None:
+    around = len(write_line(3, GENESIS, {"weight": ""}))
+    for index, length in enumerate([65_535, 65_536, 200_000, LONGEST_LINE], start=3):
+        assert chain.append({"weight": "x" * (length - around)}).index == index
+        assert len(chain.path.read_bytes().splitlines()[-1]) == length
+    assert chain.append({"number": 7}).index == 7
+    assert chain.check().sound
+
+
+def test_an_entry_is_in_the_file_whole_when_the_disk_is_asked_to_keep_it(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths, sync = [], os.fsync
+
+    def seen(descriptor: int) -> None:
+        if os.path.sameopenfile(descriptor, ledger):
+            lengths.append(os.fstat(descriptor).st_size)
+        sync(descriptor)
+
+    with chain.path.open("rb") as handle:
+        ledger = handle.fileno()
+        monkeypatch.setattr(os, "fsync", seen)
+        chain.append({"number": 3})
+        assert lengths == [os.fstat(ledger).st_size]
+
+
 def test_a_full_disk_leaves_the_ledger_as_it_was(tmp_path: Path) -> None:
     chain = Chain(tmp_path / "ledger.jsonl")
     chain.append({"number": 0})

@@ -5,6 +5,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ticketlab.datasets.shape import ImageShape
 from ticketlab.models.build import build
+from ticketlab.models.conditional import ConditionalBatchNorm2d
 from ticketlab.models.cost import NetworkCost, cost
 from ticketlab.randomness import Key
 from ticketlab.spec.model import Convnet, Lenet, Mlp, Resnet, Sngan
@@ -37,6 +38,27 @@ def test_multiply_adds_are_half_of_what_torch_counts(options):
         with FlopCounterMode(display=False) as counter:
             network(entering)
         assert 2 * found.multiply_adds == counter.get_total_flops()
+
+
+class Told(nn.Module):
+    """A generator that is told classes."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.norm = nn.Linear(6, 4 * 64), ConditionalBatchNorm2d(4, 10)
+        self.last = nn.Conv2d(4, 3, 3)
+
+    def entering(self, count, key):
+        return torch.zeros(count, 6), torch.zeros(count, dtype=torch.int64)
+
+    def forward(self, latents, labels):
+        return self.last(self.norm(self.first(latents).view(-1, 4, 8, 8), labels))
+
+
+def test_a_generator_that_is_told_classes_costs_what_its_layers_do():
+    found = cost({"generator": Told()}, CIFAR)["generator"]
+    assert found.multiply_adds == 6 * 256 + 27 * 4 * 36
+    assert found.parameters == 7 * 256 + 2 * 40 + 3 * (4 * 9 + 1)
 
 
 def test_networks_are_left_alone():

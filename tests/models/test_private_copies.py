@@ -109,3 +109,21 @@ def test_a_tensor_that_layers_share_is_one_in_the_copy() -> None:
     (copied,) = PrivateCopies({"net": network}).make({}).values()
     assert copied[0].weight is copied[2].weight  # type: ignore[index]
     assert copied[0].weight is not shared.weight  # type: ignore[index]
+
+
+def test_a_copy_whose_network_is_held_stays_as_it_is_and_its_memory_is_used_again_once_it_is_not() -> None:
+    networks = made(MODELS["resnet"])
+    mask = mask_of(networks)
+    room = PrivateCopies(networks)
+    held = room.make(dict(mask), torch.float64)["classifier"]
+    place = next(held.parameters()).data_ptr()
+    before = copy.deepcopy(held.state_dict())
+    for _ in range(2):
+        room.begin()
+        other = room.make({}, torch.float64)["classifier"]
+        assert next(other.parameters()).data_ptr() != place
+        assert all(torch.equal(value, before[name]) for name, value in held.state_dict().items())
+        del other
+    del held
+    room.begin()
+    assert next(room.make({}, torch.float64)["classifier"].parameters()).data_ptr() == place

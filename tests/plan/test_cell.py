@@ -9,6 +9,7 @@ import pytest
 
 from ticketlab.plan.arm import ArmPlan
 from ticketlab.plan.experiment import Plan
+from ticketlab.plan.measured import between
 from ticketlab.plan.steps import Control, Draw, Step, Train
 
 
@@ -142,3 +143,23 @@ def test_a_share_of_the_images_is_the_decimal_number_that_was_written(planned: C
 
 def test_a_classifier_is_measured_without_extractor_and_statistics(planned: Callable[..., Plan]) -> None:
     assert {step.kind for _, step in planned("classifier").steps()} == {"train", "draw", "evaluate"}
+
+
+def test_a_cadence_that_never_comes_is_no_part_of_a_training(planned: Callable[..., Plan]) -> None:
+    """Trainings of 20 steps, after rounds of 8."""
+    short = ("ticket.round_steps=8",)
+    without, rounds, never = (
+        planned("classifier", *short, *more) for more in ((), ("evaluate.every=10",), ("evaluate.every=20",))
+    )
+    assert [step.digest for _, step in never.steps()] == [step.digest for _, step in without.steps()]
+    before, after = arm(without, "ticket"), arm(rounds, "ticket")
+    assert [one.train.digest for one in after.rounds] == [one.train.digest for one in before.rounds]
+    assert after.final.train.digest != before.final.train.digest
+    assert after.final.curve is not None
+    assert [one.curve for one in (*after.rounds, before.final)] == [None, None, None]
+
+
+def test_a_training_is_looked_at_after_its_begin_and_before_its_end() -> None:
+    for begin, end, every in itertools.product(range(7), range(1, 9), range(1, 10)):
+        expected = [step for step in range(begin + 1, end) if step % every == 0]
+        assert list(between(begin, end, every)) == expected

@@ -120,6 +120,7 @@ def test_every_choice_among_the_asked_values_brings_its_source(planned: Callable
         "ticketlab.training.rates",
         "ticketlab.augment.diffaugment",
         "ticketlab.datasets.held",
+        "ticketlab.datasets.labels",
     }
     measuring = {"run.steps.measure_samples", "metrics.extractors", "metrics.frechet", "metrics.prdc", "models.convnet"}
     assert {f"ticketlab.{module}" for module in measuring} <= set(step_of(plan, "curve").sources())

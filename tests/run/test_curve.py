@@ -48,3 +48,20 @@ def test_a_snapshot_that_came_out_otherwise_is_measured_again(specks: Path) -> N
     assert measured == [1, 2, 2, 3]
     assert found.inputs["weights"] == after.content != before.content
     assert json.loads(found.path("watch-0000002.json").read_bytes())
+
+
+def test_a_training_that_begins_at_an_early_step_is_measured_from_its_first_snapshot_on(specks: Path) -> None:
+    file = specks / "specs" / "small.yaml"
+    page = file.read_text().replace("rate: 0.5}}", "rate: 0.5}, rewind: {step: 2}}").replace("steps: 4", "steps: 5")
+    file.write_text(page + "evaluate: {every: 1}\n")
+    experiment = ticketlab.plan(file)
+    final = next(experiment.plan.arms()).plan.final
+    assert final.train.begin == 2
+    assert final.curve is not None
+    executor = Executor(experiment.project.home, experiment.store, lambda event: None, lambda: False)
+    for step in final.curve.lineage():
+        executor.ensure(step, "ticket")
+    curve = experiment.store.result(final.curve)
+    assert sorted(curve.files) == ["watch-0000003.json", "watch-0000004.json"]
+    kept = {name for name in experiment.store.result(final.train).files if name.startswith("snapshot")}
+    assert kept == {snapshot_file(3), snapshot_file(4)}

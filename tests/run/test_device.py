@@ -77,3 +77,25 @@ def test_a_device_that_is_not_there_is_refused_with_those_that_are(monkeypatch: 
         arrange(Compute(device="cuda"))
     assert caught.value.where == "compute.device"
     assert "cpu" in caught.value.mend
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("OMP_THREAD_LIMIT", "1"), ("OMP_DYNAMIC", "TRUE"), ("OMP_MAX_ACTIVE_LEVELS", "0")]
+)
+def test_fewer_threads_than_asked_for_are_refused_with_the_variable_that_says_so(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(EnvironmentProblem) as caught:
+        arrange(Compute(device="cpu", threads=2))
+    assert caught.value.where == "compute.threads"
+    assert f"unset {name}" in caught.value.mend
+    arrange(Compute(device="cpu", threads=1))
+
+
+def test_surroundings_that_leave_the_threads_alone_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("OMP_THREAD_LIMIT", "2"), ("OMP_DYNAMIC", "false"), ("OMP_MAX_ACTIVE_LEVELS", "1")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    arrange(Compute(device="cpu", threads=2))
+    assert torch.get_num_threads() == 2

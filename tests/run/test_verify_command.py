@@ -45,6 +45,7 @@ def test_a_spec_that_was_edited_without_a_run_is_refused(small: Path, verify: Ve
     refused = verify("--quick", "specs/small.yaml").exception
     assert isinstance(refused, LedgerError)
     assert "small/ticket is recorded of another spec" in refused.what
+    assert refused.what.endswith("; `train.steps` was 4 and is 5")
     assert "verify 0" in refused.mend
     assert verify("--quick", "0").exit_code == 0
     small.write_text(small.read_text().replace("steps: 5", "steps: 4").replace("log_every: 1", "log_every: 2"))

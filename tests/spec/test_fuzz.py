@@ -2,7 +2,8 @@ import copy
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,21 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from ticketlab.errors import SpecError
+from ticketlab.spec.catalog import facts
+from ticketlab.spec.explain import Problems
+from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.language import every_path
-from ticketlab.spec.loading import LoadedSpec, load
+from ticketlab.spec.loading import LoadedSpec, as_written, load
+from ticketlab.spec.resolve import resolve
 from ticketlab.spec.schema import json_schema
 from ticketlab.spec.spec import Spec
 from ticketlab.spec.yaml_positions import read_page
 
 BOUND = 1.0
 """Seconds of processor time for any one file."""
+
+ADVICE = r"^give exactly one of|^give at most one|is smaller than `m`$"
+"""Sentences of a section about itself, which say what to do."""
 
 WORDS = [*sorted({step for path in every_path() for step in path.split(".")}), "magnitude", "hinge", "sngan", "none"]
 SIGNS = [
@@ -79,8 +87,10 @@ values = st.recursive(
 )
 
 
-def outcome(folder: Path, content: bytes, *overrides: str) -> LoadedSpec | None:
-    """The spec if it is accepted; None if it is refused as it should be: fast, with a position, on one screen.
+def outcome(
+    folder: Path, content: bytes, *overrides: str, resolve: Callable[[Spec], Spec] = as_written
+) -> LoadedSpec | None:
+    """The spec if it is accepted; None if it is refused as it should be: fast, on one screen, saying where and what then.
 
     AssertionError for a refusal that is none of these, and any other error as it is.
     """
@@ -88,8 +98,11 @@ def outcome(folder: Path, content: bytes, *overrides: str) -> LoadedSpec | None:
     file.write_bytes(content)
     started = time.process_time()
     try:
-        return load(file, overrides)
+        return load(file, overrides, resolve=resolve)
     except SpecError as refused:
+        for problem in refused.problems if isinstance(refused, Problems) else (refused,):
+            advice = problem.mend or getattr(problem, "allowed", "")
+            assert advice or re.search(ADVICE, problem.what), problem
         lines = str(refused).replace(f"{folder}/", "").splitlines()
         start = lines[1] if re.fullmatch(r"x\.yaml: \d+ problems", lines[0]) else lines[0]
         assert re.match(r"x\.yaml:[1-9]\d*:[1-9]\d*: |--set ", start), start
@@ -120,16 +133,20 @@ def test_random_yaml_is_accepted_or_refused_with_a_position(tmp_path: Path, text
     assert is_whole(outcome(tmp_path, text.encode()))
 
 
+@st.composite
+def with_a_piece_replaced(draw: st.DrawFn, text: str) -> bytes:
+    """A page of which up to 20 characters are something else."""
+    start, end = sorted(draw(st.lists(st.integers(0, len(text)), min_size=2, max_size=2)))
+    piece = draw(st.sampled_from(WORDS + SIGNS + VALUES) | st.text(max_size=5))
+    return (text[:start] + piece + text[min(end, start + 20) :]).encode("utf-8", "replace")
+
+
 @fuzzed
 @given(data=st.data())
 def test_a_page_with_a_piece_replaced_is_accepted_or_refused_with_a_position(
     page: str, tmp_path: Path, data: st.DataObject
 ) -> None:
-    text = page + "matrix: {seed: [0, 1]}\n"
-    start, end = sorted(data.draw(st.lists(st.integers(0, len(text)), min_size=2, max_size=2)))
-    piece = data.draw(st.sampled_from(WORDS + SIGNS + VALUES) | st.text(max_size=5))
-    accepted = outcome(tmp_path, (text[:start] + piece + text[min(end, start + 20) :]).encode())
-    assert is_whole(accepted)
+    assert is_whole(outcome(tmp_path, data.draw(with_a_piece_replaced(page + "matrix: {seed: [0, 1]}\n"))))
 
 
 def places(value: Any) -> Iterator[tuple[Any, Any]]:
@@ -137,6 +154,17 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
     for step in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
         yield value, step
         yield from places(value[step])
+
+
+@st.composite
+def with_a_value_changed(draw: st.DrawFn, text: str) -> bytes:
+    """A page, as JSON, of which one value is another and one key may be."""
+    raw = copy.deepcopy(read_page(text.encode(), "x").data)
+    container, step = draw(st.sampled_from(list(places(raw))))
+    container[step] = draw(values)
+    if isinstance(container, dict):
+        container[draw(st.sampled_from([step, *WORDS]))] = draw(values)
+    return json.dumps(raw, ensure_ascii=False).encode("utf-8", "replace")
 
 
 @pytest.fixture(scope="module")
@@ -149,12 +177,7 @@ def validator() -> Draft202012Validator:
 def test_a_changed_value_is_accepted_or_refused_and_the_schema_accepts_what_is_accepted(
     page: str, tmp_path: Path, validator: Draft202012Validator, data: st.DataObject
 ) -> None:
-    raw = copy.deepcopy(read_page(page.encode(), "x").data)
-    container, step = data.draw(st.sampled_from(list(places(raw))))
-    container[step] = data.draw(values)
-    if isinstance(container, dict):
-        container[data.draw(st.sampled_from([step, *WORDS]))] = data.draw(values)
-    loaded = outcome(tmp_path, json.dumps(raw, ensure_ascii=False).encode("utf-8", "replace"))
+    loaded = outcome(tmp_path, data.draw(with_a_value_changed(page)))
     assert loaded is None or list(validator.iter_errors(loaded.data)) == []
 
 
@@ -169,3 +192,44 @@ def test_any_override_is_accepted_or_refused_with_a_position(page: str, tmp_path
 def test_any_matrix_is_accepted_or_refused_with_a_position(page: str, tmp_path: Path, matrix: dict[str, Any]) -> None:
     text = page + f"matrix: {json.dumps(matrix, ensure_ascii=False)}\n"
     assert is_whole(outcome(tmp_path, text.encode("utf-8", "replace")))
+
+
+PUBLISHED = [file.read_text() for file in sorted(Path(__file__).parents[2].glob("specs/**/*.yaml"))]
+
+
+def resolved(spec: Spec) -> Spec:
+    """As it would be in a project without datasets of its own."""
+    try:
+        dataset = facts(spec.data.dataset, Path())
+    except SpecError as unknown:
+        raise Impossible(("data", "dataset"), unknown.what, unknown.mend) from None
+    return resolve(spec, dataset)
+
+
+generated = (
+    st.binary(max_size=200)
+    | st.lists(st.sampled_from(WORDS + SIGNS + VALUES), max_size=40).map(lambda parts: "".join(parts).encode())
+    | st.sampled_from(PUBLISHED).flatmap(with_a_piece_replaced)
+    | st.sampled_from(PUBLISHED).flatmap(with_a_value_changed)
+)
+
+
+@pytest.mark.long
+def test_twenty_thousand_specs_are_each_accepted_or_refused_within_a_second(tmp_path: Path) -> None:
+    seen: Counter[str] = Counter()
+    slowest = 0.0
+
+    @settings(fuzzed, max_examples=20_000)
+    @given(generated)
+    def one(content: bytes) -> None:
+        nonlocal slowest
+        started = time.process_time()
+        loaded = outcome(tmp_path, content, resolve=resolved)
+        slowest = max(slowest, time.process_time() - started)
+        seen["refused" if loaded is None else "accepted"] += 1
+        assert is_whole(loaded)
+
+    one()
+    print(f"{dict(seen)}, slowest {slowest:.3f} s")
+    assert seen.total() >= 20_000
+    assert min(seen.values()) >= 1_000

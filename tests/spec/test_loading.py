@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from ticketlab.errors import SpecError
+from ticketlab.spec.catalog import KNOWN
 from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.loading import LoadedSpec, load
+from ticketlab.spec.resolve import resolve
 from ticketlab.spec.spec import Spec
 
 Accepted = Callable[..., LoadedSpec]
@@ -24,24 +26,32 @@ def test_a_loaded_spec_keeps_its_file_its_raw_values_and_the_hash_of_its_text(pa
 
 
 def test_every_cell_is_resolved_once(page: str, accepted: Accepted) -> None:
-    def resolve(spec: Spec) -> Spec:
+    def numbered(spec: Spec) -> Spec:
         return spec.model_copy(update={"about": f"{spec.about}seed {spec.seed}"})
 
-    loaded = accepted(page + "matrix: {seed: [1, 2]}\n", resolve=resolve)
+    loaded = accepted(page + "matrix: {seed: [1, 2]}\n", resolve=numbered)
     assert [cell.spec.about for cell in loaded.cells] == ["seed 1", "seed 2"]
     assert loaded.spec.about == ""
 
 
 def test_what_makes_no_sense_together_is_shown_like_any_other_problem(page: str, refused: Refused) -> None:
-    def resolve(spec: Spec) -> Spec:
+    def picky(spec: Spec) -> Spec:
         if spec.seed == 2:
             raise Impossible(("train", "objective"), "no GAN likes seed 2", "take another")
         return spec
 
-    assert refused(page.replace("seed: 0", "seed: 2"), resolve=resolve) == (
+    assert refused(page.replace("seed: 0", "seed: 2"), resolve=picky) == (
         "x.yaml:11:14: train.objective: no GAN likes seed 2\n  -> take another"
     )
-    assert refused(page + "matrix: {seed: [1, 2]}\n", resolve=resolve).endswith("\n  in cell 2 of the matrix, seed-2")
+    assert refused(page + "matrix: {seed: [1, 2]}\n", resolve=picky).endswith("\n  in cell 2 of the matrix, seed-2")
+
+
+def test_text_of_the_file_in_what_makes_no_sense_is_harmless_to_a_terminal(page: str, refused: Refused) -> None:
+    named = page.replace("ratio: 0.1", "ratio: 0.1\n  size: 32").replace(
+        "magnitude", 'magnitude\n  networks: ["\\e[31m"]'
+    )
+    screen = refused(named, resolve=lambda spec: resolve(spec, KNOWN["fashion-mnist"]))
+    assert screen == "x.yaml:10:14: ticket.networks.0: `sngan` has no network `\\x1b[31m`\n  -> generator, critic"
 
 
 def test_impossible_stands_by_itself_too() -> None:

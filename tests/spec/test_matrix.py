@@ -71,6 +71,17 @@ def test_names_are_safe_unique_and_depend_on_the_labels_alone() -> None:
     assert len(cell_name({f"axis{n}": n for n in range(50)})) == 100
 
 
+def test_names_are_cut_where_they_are_too_long_and_end_in_a_hash_then() -> None:
+    assert cell_name({"p": "x" * 32}) == f"p-{'x' * 32}"
+    assert re.fullmatch(r"p-x{32}-[0-9a-f]{8}", cell_name({"p": "x" * 33}))
+    whole = {f"q{n}": "x" * 30 for n in range(2)} | {"r" * 30: 1}
+    assert len(cell_name(whole)) == 100
+    assert "x" * 30 + "_" + "r" * 30 + "-1" in cell_name(whole)
+    longer = cell_name({**whole, "r" * 30: 10})
+    assert re.fullmatch(r".{91}-[0-9a-f]{8}", longer)
+    assert longer[:91] == cell_name(whole)[:91]
+
+
 @pytest.mark.parametrize(
     ("matrix", "where", "words"),
     [

@@ -33,7 +33,13 @@ SEGMENTER = {
     "model": {"kind": "deeplab"},
     "train": {"objective": "pixel_cross_entropy", "steps": 100},
 }
+MOMENTS = {
+    "data": {"dataset": "cifar10"},
+    "model": {"kind": "sngan"},
+    "train": {"objective": "moment_matching", "steps": 100},
+}
 TWO_OF_FOUR = {"kind": "n_of_m", "n": 2, "m": 4}
+NESTEROV = {"kind": "sgd", "momentum": 0, "nesterov": True}
 DRAWN = {"method": "magnitude", "schedule": {"rate": 0.5}}
 
 
@@ -100,6 +106,24 @@ def test_only_what_means_nothing_itself_is_left_null(page: dict[str, Any]) -> No
 def test_resolving_again_changes_nothing(page: dict[str, Any], schedule: dict[str, Any]) -> None:
     once = resolved(page, ticket={"method": "magnitude", "schedule": schedule})
     assert resolve(once, KNOWN[once.data.dataset]) == once
+
+
+@pytest.mark.parametrize("ticket", ["regenerative", {"method": "regenerative", "every": 20}])
+def test_a_ticket_that_listens_hears_the_first_metric_that_falls(ticket: Any) -> None:
+    found = resolved(GAN, ticket=ticket, evaluate={"metrics": ["prdc", "kernel", "frechet"]})
+    assert found.ticket.judge == Kernel()  # type: ignore[attr-defined]
+    asked = resolved(GAN, ticket={"method": "regenerative", "every": 20, "judge": "frechet"}, evaluate={"every": 20})
+    assert asked.ticket.judge == Frechet()  # type: ignore[attr-defined]
+
+
+def test_a_search_and_an_objective_that_matches_moments_are_resolved_inside_too() -> None:
+    search = {"objective": "moment_matching", "steps": 7}
+    page = {**MOMENTS, "evaluate": {"extractor": {"kind": "random_conv", "seed": 5}}}
+    found = resolved(page, ticket={"method": "edge_popup", "density": 0.5, "search": search})
+    for settled in (found.train, found.ticket.search):  # type: ignore[attr-defined]
+        assert settled == settled.settled(found, ("train",))
+        assert (settled.optimizer.lr, settled.averages.lr) == (5e-5, 1e-5)
+    assert found.ticket.search.steps == 7  # type: ignore[attr-defined]
 
 
 def test_what_is_written_is_kept() -> None:
@@ -239,6 +263,25 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], tuple[str | int, ...]]] = [
         {"ticket": {"method": "magnitude", "schedule": {"density": 0.5, "rounds": 2}, "structure": TWO_OF_FOUR}},
         ("ticket", "schedule"),
     ),
+    (MOMENTS, {"train": {"augment": [{"kind": "flip"}]}}, ("train", "augment")),
+    (MOMENTS, {"evaluate": {"extractor": "random_conv"}}, ("train", "extractor")),
+    (MOMENTS, {"train": {"optimizer": NESTEROV}}, ("train", "optimizer", "nesterov")),
+    (
+        CLASSIFIER,
+        {"ticket": {"method": "edge_popup", "density": 0.5, "search": GAN["train"]}},
+        ("ticket", "search", "objective"),
+    ),
+    (
+        CLASSIFIER,
+        {"ticket": {"method": "edge_popup", "density": 0.5, "search": {**CLASSIFIER["train"], "warmup": 100}}},
+        ("ticket", "search", "warmup"),
+    ),
+    (GAN, {"ticket": {"method": "edge_popup", "density": 0.5}}, ("train", "ema")),
+    (GAN, {"ticket": {"method": "edge_popup", "density": 0.5, "search": GAN["train"]}}, ("ticket", "search", "ema")),
+    (GAN, {"ticket": {"method": "regenerative", "every": 20}, "evaluate": {"every": 50}}, ("evaluate", "every")),
+    (GAN, {"ticket": {"method": "regenerative", "judge": "kernel"}}, ("ticket", "judge")),
+    (GAN, {"ticket": {"method": "regenerative", "judge": "prdc"}}, ("ticket", "judge")),
+    (GAN, {"ticket": {"method": "regenerative"}, "evaluate": {"metrics": ["prdc"]}}, ("evaluate", "metrics")),
 ]
 
 

@@ -64,6 +64,15 @@ x.yaml:8:11: ticket.method: found the text `magnitud`
   -> did you mean `magnitude`?""",
     ),
     (
+        "a misspelt tag of a family",
+        "method: magnitude",
+        "methd: magnitude",
+        [],
+        """\
+x.yaml:8:3: ticket.methd: no such key
+  -> did you mean `method`?""",
+    ),
+    (
         "a misspelt choice",
         "method: magnitude",
         "method: magnitude\n  scope: globl",

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ticketlab.datasets.shape import ImageShape
 from ticketlab.models.build import build
+from ticketlab.models.conditional import classes_told
 from ticketlab.models.prunable import prunable
 from ticketlab.randomness import Key
 from ticketlab.spec.drawing import Drawn, LayerKind
@@ -73,8 +74,11 @@ class Bench:
     def dense(self) -> Mask:
         return Mask.dense({layer: tuple(weight.shape) for layer, weight in self.weights.items()})
 
-    def given(self, network: str) -> Tensor:
-        return self.noise if network == "generator" else self.images
+    def given(self, network: str, number: int, sizes: tuple[int, ...]) -> tuple[Tensor, ...]:
+        """Images, or noise, of one batch; labels after them for networks that are told the class."""
+        first = (self.noise if network == "generator" else self.images).split(sizes)[number]
+        told = classes_told(self.networks[network].modules())
+        return (first,) if told is None else (first, self.labels.split(sizes)[number] % told)
 
     def subject(self, mask: Mask | None = None, sizes: tuple[int, ...] | None = None, key: Key = START) -> Subject:
         kept = mask or self.dense
@@ -88,8 +92,8 @@ class Bench:
                     private[name].get_parameter(parameter).mul_(bits)
             return {name: network.to(precision) for name, network in private.items()}
 
-        def inputs(number: int) -> dict[str, Tensor]:
-            return {name: self.given(name).split(sizes)[number] for name in self.networks}
+        def inputs(number: int) -> dict[str, tuple[Tensor, ...]]:
+            return {name: self.given(name, number, sizes) for name in self.networks}
 
         def losses(networks: Mapping[str, nn.Module], number: int) -> dict[str, Tensor]:
             return losses_of(networks, inputs(number), self.labels.split(sizes)[number])
@@ -106,10 +110,12 @@ class Bench:
         return mask
 
 
-def losses_of(networks: Mapping[str, nn.Module], given: Mapping[str, Tensor], labels: Tensor) -> dict[str, Tensor]:
+def losses_of(
+    networks: Mapping[str, nn.Module], inputs: Mapping[str, tuple[Tensor, ...]], labels: Tensor
+) -> dict[str, Tensor]:
     """Cross-entropy, or the hinge losses of both players."""
     dtype = next(next(iter(networks.values())).parameters()).dtype
-    given = {name: values.to(dtype) for name, values in given.items()}
+    given = {name: values.to(dtype) for name, (values, *_) in inputs.items()}
     if "critic" not in networks:
         return {name: F.cross_entropy(network(given[name]), labels) for name, network in networks.items()}
     generate, judge = networks["generator"], networks["critic"]

@@ -253,6 +253,14 @@ def test_a_huge_header_is_refused_before_it_is_read(path: Path, length: int) -> 
         read(path)
 
 
+def test_a_huge_header_is_refused_though_the_file_holds_it(path: Path) -> None:
+    with path.open("r+b") as handle:
+        handle.write((2**24 + 1).to_bytes(8, "little"))
+        handle.truncate(2**25)
+    with pytest.raises(CorruptFile, match="does not fit"):
+        read(path)
+
+
 def test_a_huge_file_is_refused_before_it_is_read(path: Path) -> None:
     with path.open("r+b") as handle:
         handle.truncate(2**31 + 1)

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from ticketlab.errors import Diverged, TicketlabError
 from ticketlab.models.spectral import SpectralLayer
-from ticketlab.spec.drawing import Schedule
-from ticketlab.spec.foresight import Px
+from ticketlab.spec.drawing import Drawn, Schedule
+from ticketlab.spec.foresight import Px, SynFlow
 from ticketlab.tickets.mask import Mask
 from ticketlab.tickets.scope import network_of
 from ticketlab.tickets.scoring import score
@@ -288,6 +288,39 @@ def test_leaky_gates_count_with_their_slope_squared(bench: Callable[..., Any]) -
     activity = (gates * images.square().sum(1, keepdim=True)).sum(1)
     expected = activity.sum() * last.square() * first.square().sum(1)
     assert torch.allclose(score(PX, made.subject())["classifier.3.weight"], expected, rtol=1e-12)
+
+
+def normalised(norm: nn.Module) -> nn.Sequential:
+    """A small network with a layer of normalisation in it; its other weights are always the same."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        layers = nn.Conv2d(1, 2, 3), nn.Conv2d(2, 3, 2), nn.Linear(3, 2)
+    return nn.Sequential(layers[0], norm, nn.ReLU(), layers[1], nn.Flatten(), layers[2])
+
+
+@pytest.mark.parametrize("method", [PX, SynFlow(schedule=PX.schedule)])
+def test_normalisation_without_parameters_counts_as_one_of_scale_one(bench: Callable[..., Any], method: Drawn) -> None:
+    found = []
+    for affine in (True, False):
+        norm = nn.BatchNorm2d(2, eps=0.1, affine=affine)
+        norm.running_mean.copy_(torch.tensor([0.3, -0.2]))
+        norm.running_var.copy_(torch.tensor([0.5, 4.0]))
+        found.append(score(method, bench({"classifier": normalised(norm)}, 1, 4, 4).subject()))
+    assert all(torch.allclose(values, found[1][layer], rtol=1e-10) for layer, values in found[0].items())
+
+
+@pytest.mark.parametrize(
+    ("norm", "words"),
+    [
+        (nn.BatchNorm2d(2, track_running_stats=False), "^1: batch normalisation without running statistics"),
+        (nn.GroupNorm(1, 2), "^1: what a GroupNorm puts on a path is not known"),
+    ],
+)
+def test_normalisation_that_is_no_factor_on_a_path_is_refused(
+    bench: Callable[..., Any], norm: nn.Module, words: str
+) -> None:
+    with pytest.raises(TicketlabError, match=words):
+        score(PX, bench({"classifier": normalised(norm)}, 1, 4, 4).subject())
 
 
 def test_a_network_that_is_no_sum_over_paths_is_refused(bench: Callable[..., Any]) -> None:

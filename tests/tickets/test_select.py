@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ticketlab.errors import Diverged
 from ticketlab.tickets.mask import Mask
-from ticketlab.tickets.select import keep_highest
+from ticketlab.tickets.select import SPARSE, keep_highest
 
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 
@@ -129,3 +129,30 @@ def test_four_million_weights_take_seconds_at_most_and_count_exactly(levels: int
     kept = Mask(keep_highest(scores, 1_234_567, Mask.dense(dict.fromkeys(scores, (1_000_000,)))))
     assert time.perf_counter() - start < 10
     assert kept.kept == 1_234_567
+
+
+@pytest.mark.parametrize("levels", [1, 2, 40, 10**9])
+@pytest.mark.parametrize("share", [0.0, 0.003, 0.5, 0.997, 1.0])
+def test_large_layers_of_any_layout_are_cut_where_a_stable_sort_cuts_them(levels: int, share: float) -> None:
+    source = torch.Generator().manual_seed(levels)
+    shapes = {"net.a": (64, 32, 3, 3), "net.b": (128, 300), "net.c": (256, 128, 1, 1), "net.d": (7,)}
+    scores = {name: torch.randint(levels, shape, generator=source).double() for name, shape in shapes.items()}
+    scores["net.a"] = scores["net.a"].to(memory_format=torch.channels_last)
+    scores["net.b"] = scores["net.b"].T.contiguous().T - 3
+    within = Mask({name: torch.rand(shape, generator=source) < 0.7 for name, shape in shapes.items()})
+    keep = round(share * within.kept)
+    flat = torch.cat([scores[name].reshape(-1).where(within[name].reshape(-1), -torch.inf) for name in shapes])
+    expected = torch.zeros(len(flat), dtype=torch.bool)
+    expected[flat.sort(descending=True, stable=True).indices[:keep]] = True
+    kept = keep_highest(scores, keep, within)
+    assert torch.equal(torch.cat([layer.reshape(-1) for layer in kept.values()]), expected)
+    assert all(layer.stride() == scores[name].stride() for name, layer in kept.items())
+
+
+def test_a_sample_that_misleads_costs_time_and_nothing_else() -> None:
+    scores = torch.ones(1 << 18)
+    scores[::SPARSE] = 1000.0
+    kept = keep_highest({"net.w": scores + torch.arange(len(scores)) / len(scores)}, len(scores) // 2)["net.w"]
+    assert int(kept.count_nonzero()) == len(scores) // 2
+    assert bool(kept[::SPARSE].all())
+    assert bool(kept[-1000:].all())

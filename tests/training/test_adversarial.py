@@ -62,6 +62,20 @@ def test_a_step_updates_the_critic_n_times_and_the_generator_once(bench: Callabl
     assert counts == {"generator": {2.0}, "critic": {4.0}}
 
 
+def test_inputs_are_all_that_a_player_is_given_labels_included(bench: Callable[..., Any]) -> None:
+    training = bench("hinge").training()
+    _, labels = training._setup.batches.at(1)
+    noise, images = training.inputs(1)["generator"][0], training.inputs(1)["critic"][0]
+    assert [len(given) for given in training.inputs(1).values()] == [1, 2]
+    assert torch.equal(training.inputs(1)["critic"][1], labels)
+    assert torch.equal(images, training.real(1)[0])
+    plain = training.generator.entering
+    training.generator.entering = lambda count, key: (*plain(count, key), torch.arange(count))
+    told = training.inputs(1)["generator"]
+    assert torch.equal(told[0], noise)
+    assert torch.equal(told[1], torch.arange(3))
+
+
 def test_every_critic_update_sees_a_batch_of_its_own(bench: Callable[..., Any]) -> None:
     training = bench("hinge").training()
     seen: list[int] = []

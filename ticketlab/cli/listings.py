@@ -36,6 +36,7 @@ def datasets(as_json: Json = False) -> None:
     """Datasets by name: those that are known, and those added to this project."""
     from ticketlab.run.project import Project
     from ticketlab.spec.catalog import KNOWN, facts
+    from ticketlab.spec.labelling import label_kind
 
     root = Project.around(Path.cwd()).root
     added = {path.parent.name for path in root.glob("data/*/dataset.json")}
@@ -45,7 +46,7 @@ def datasets(as_json: Json = False) -> None:
         where = "here" if name in added else "known"
         shape = (
             f"{found.train} + {found.test} images, {found.channels}x{found.size}x{found.size}, {found.classes} classes, "
-            f"a {found.labels} for each"
+            f"{label_kind(found.labels, where=name).about}"
         )
         rows.append((name, f"{where:6} {shape}", found.source))
     _show(rows, as_json)

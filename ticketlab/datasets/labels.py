@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cache
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
@@ -11,24 +12,29 @@ from torch import Tensor
 
 from ticketlab.datasets.batches import bordered
 from ticketlab.errors import DataError
-from ticketlab.spec.labelling import UNLABELLED, LabelKind
+from ticketlab.made import made
+from ticketlab.spec.labelling import UNLABELLED, label_kind
 
 if TYPE_CHECKING:
     from ticketlab.datasets.shape import ImageShape
+    from ticketlab.spec.labelling import Classes, Maps
 
 
 class Labelling(ABC):
-    """One kind of label, called `kind` in dataset.json; labels have one entry per image in their first dimension."""
+    """What is done with labels of one kind, which have one entry per image in their first dimension.
 
-    kind: ClassVar[LabelKind]
+    `kind` is the name of the kind, in dataset.json and among the members of the family of labels.
+    """
+
+    kind: ClassVar[str]
 
     @abstractmethod
     def check(self, labels: Tensor, images: Tensor, classes: int, where: str) -> None:
         """DataError unless `labels` can be those of `images` (N, C, S, S), N > 0, in so many classes."""
 
     @abstractmethod
-    def bytes_each(self, size: int) -> int:
-        """What the label of one image of side `size` takes in a file."""
+    def bytes_each(self, shape: ImageShape) -> int:
+        """What the label of one image of that shape takes in a file."""
 
     @abstractmethod
     def fitted(self, labels: Tensor, size: int | None, fit: Literal["resize", "pad"]) -> Tensor:
@@ -36,7 +42,10 @@ class Labelling(ABC):
 
     @abstractmethod
     def shown(self, labels: Tensor) -> Tensor:
-        """One class int64 (N,) per image, on the CPU: the one it is drawn as in a balanced subset."""
+        """One class int64 (N,) per image, on the CPU: the one it is drawn as in a balanced subset.
+
+        A number beyond the classes stands for images that show none of them.
+        """
 
     @abstractmethod
     def example(self, count: int, shape: ImageShape) -> Tensor:
@@ -46,7 +55,7 @@ class Labelling(ABC):
 class OneClass(Labelling):
     """One class per image: labels int64 (N,)."""
 
-    kind: ClassVar[LabelKind] = "class"
+    kind: ClassVar[str] = "class"
 
     def check(self, labels: Tensor, images: Tensor, classes: int, where: str) -> None:
         """DataError unless there is one whole number below `classes` per image."""
@@ -55,8 +64,8 @@ class OneClass(Labelling):
         if int(labels.min()) < 0 or int(labels.max()) >= classes:
             raise DataError(f"labels must be 0 to {classes - 1}", where=where)
 
-    def bytes_each(self, size: int) -> int:
-        """Eight bytes, whatever the size."""
+    def bytes_each(self, shape: ImageShape) -> int:
+        """Eight bytes, whatever the shape."""
         return 8
 
     def fitted(self, labels: Tensor, size: int | None, fit: Literal["resize", "pad"]) -> Tensor:
@@ -75,7 +84,7 @@ class OneClass(Labelling):
 class ClassMap(Labelling):
     """One class per pixel: labels uint8 (N, S, S), `UNLABELLED` where none is known."""
 
-    kind: ClassVar[LabelKind] = "map"
+    kind: ClassVar[str] = "map"
 
     def check(self, labels: Tensor, images: Tensor, classes: int, where: str) -> None:
         """DataError unless there is one map of each image's height and width, of classes or `UNLABELLED`."""
@@ -88,9 +97,9 @@ class ClassMap(Labelling):
         if wrong:
             raise DataError(f"label maps must hold 0 to {classes - 1}, or {UNLABELLED} for no label", where=where)
 
-    def bytes_each(self, size: int) -> int:
+    def bytes_each(self, shape: ImageShape) -> int:
         """A byte per pixel."""
-        return size**2
+        return shape.size**2
 
     def fitted(self, labels: Tensor, size: int | None, fit: Literal["resize", "pad"]) -> Tensor:
         """Every pixel takes the class of the nearest old one; a border around the images has no label."""
@@ -125,5 +134,21 @@ class ClassMap(Labelling):
 
 CLASSES = OneClass()
 MAPS = ClassMap()
-LABELLINGS: dict[LabelKind, Labelling] = {labelling.kind: labelling for labelling in (CLASSES, MAPS)}
-"""Every kind of label, by its name in dataset.json."""
+
+
+def one_class(kind: Classes) -> Labelling:
+    """What is done with classes."""
+    return CLASSES
+
+
+def class_map(kind: Maps) -> Labelling:
+    """What is done with maps."""
+    return MAPS
+
+
+@cache
+def labelling_of(name: str) -> Labelling:
+    """What is done with labels of the kind that is called so. DataError if no installed package has it."""
+    kind = label_kind(name)
+    labelling: Labelling = made(kind.made_by)(kind)
+    return labelling

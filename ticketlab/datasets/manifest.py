@@ -11,7 +11,7 @@ from ticketlab.datasets.shape import ImageShape
 from ticketlab.errors import DataError
 from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.spec.catalog import KNOWN, NAME, DatasetFacts
-from ticketlab.spec.labelling import LabelKind
+from ticketlab.spec.labelling import label_kind
 
 SplitName = Literal["train", "test"]
 Kept = Literal["pack", "index"]
@@ -39,7 +39,7 @@ class Manifest(BaseModel):
     name: Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
     channels: Literal[1, 3]
     size: _Positive
-    labels: LabelKind = "class"
+    labels: str = "class"
     classes: tuple[str, ...] = Field(min_length=1)
     counts: dict[SplitName, _Positive] = Field(min_length=2)
     mean: tuple[float, ...]
@@ -171,4 +171,5 @@ def _parsed(path: Path, name: str) -> Manifest:
         raise DataError(f"not a dataset description: {place}: {first['msg']}", where=str(path), mend=mend) from None
     if found.name != name or not len(found.mean) == len(found.std) == found.channels:
         raise DataError("not the description of this dataset: name or channels disagree", where=str(path), mend=mend)
+    label_kind(found.labels, where=str(path))
     return found

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from ticketlab.datasets.install import install
-from ticketlab.datasets.labels import CLASSES, LABELLINGS, Labelling
+from ticketlab.datasets.labels import CLASSES, Labelling, labelling_of
 from ticketlab.datasets.manifest import (
     Manifest,
     SplitName,
@@ -27,6 +27,7 @@ from ticketlab.datasets.manifest import (
 )
 from ticketlab.errors import DataError
 from ticketlab.spec.catalog import KNOWN
+from ticketlab.spec.labelling import label_kind
 
 SPLITS: tuple[SplitName, SplitName] = ("train", "test")
 _HEADER_ROOM = 4096
@@ -59,7 +60,8 @@ def write_pack(
     _, channels, size, _ = splits["train"].images.shape
     if splits["test"].images.shape[1:] != splits["train"].images.shape[1:]:
         raise DataError("training and test images differ in shape", where=name)
-    if splits["test"].labelling != splits["train"].labelling:
+    kind = label_kind(splits["train"].labelling.kind, where=name).name
+    if splits["test"].labelling.kind != kind:
         raise DataError("training and test images differ in the kind of their labels", where=name)
     mean, std = moments(splits["train"].images)
     manifest = Manifest.model_validate(
@@ -67,7 +69,7 @@ def write_pack(
             "name": name,
             "channels": channels,
             "size": size,
-            "labels": splits["train"].labelling.kind,
+            "labels": kind,
             "classes": class_names,
             "counts": {split: len(splits[split].labels) for split in SPLITS},
             "mean": mean,
@@ -96,8 +98,8 @@ def read_split(
     if not path.is_file():
         raise missing(project, name)
     count = manifest.counts[split]
-    labelling = LABELLINGS[manifest.labels]
-    expected = count * (manifest.channels * manifest.size**2 + labelling.bytes_each(manifest.size))
+    labelling = labelling_of(manifest.labels)
+    expected = count * (manifest.channels * manifest.size**2 + labelling.bytes_each(manifest.shape))
     if not expected <= path.stat().st_size <= expected + _HEADER_ROOM:
         raise _altered(path, name, f"{path.stat().st_size} bytes long, where about {expected} are expected")
     content = path.read_bytes()

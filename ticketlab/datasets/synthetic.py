@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ticketlab.datasets.labels import LABELLINGS
+from ticketlab.datasets.labels import labelling_of
 from ticketlab.datasets.manifest import SplitName
 from ticketlab.datasets.pack import SPLITS, Split, write_pack
 from ticketlab.datasets.shape import ImageShape
@@ -33,7 +33,7 @@ def stand_in(dataset: DatasetFacts, home: Path) -> str:
     name = PREFIX + dataset.name
     if not (home / "data" / name / "dataset.json").is_file():
         count = max(LEAST, min(PER_CLASS * dataset.classes, max(ENOUGH, 2 * dataset.classes)))
-        labelling = LABELLINGS[dataset.labels]
+        labelling = labelling_of(dataset.labels)
         shape = ImageShape(dataset.channels, min(dataset.size, LARGEST), dataset.classes)
         labels = labelling.example(count, shape)
         pixels = (count, shape.channels, shape.size, shape.size)

@@ -52,6 +52,11 @@ def difference(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[Differ
     return sorted([*whole, *fresh], key=lambda one: KINDS.index(one.kind))
 
 
+def asked_otherwise(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[Difference]:
+    """What differs between two specs as plain JSON values."""
+    return _between({"spec": dict(_flat(left))}, {"spec": dict(_flat(right))})
+
+
 def _between(ours: Mapping[Kind, Mapping[str, Any]], theirs: Mapping[Kind, Mapping[str, Any]]) -> list[Difference]:
     return [
         Difference(kind, path, ours[kind].get(path), theirs[kind].get(path))

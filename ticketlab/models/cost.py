@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from ticketlab.models.entering import input_shape
+from ticketlab.models.entering import sample_input
 from ticketlab.models.prunable import layer_kind, prunable, raw_weight
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class NetworkCost:
 
 
 def cost(networks: Mapping[str, nn.Module], shape: ImageShape) -> dict[str, NetworkCost]:
-    """The cost of each network at images of `shape`; a generator is fed noise, others images.
+    """The cost of each network at images of `shape`; a generator is fed what it draws, others images.
 
     Computed on torch's meta device: no arithmetic, no memory, and the networks themselves are left alone. They may be
     on the meta device already.
@@ -47,12 +47,12 @@ def _cost(network: nn.Module, shape: ImageShape) -> NetworkCost:
     return NetworkCost(
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         prunable=counts,
-        multiply_adds=_multiply_adds(network, (1, *input_shape(network, shape))),
+        multiply_adds=_multiply_adds(network, sample_input(network, shape)),
     )
 
 
 @torch.no_grad()
-def _multiply_adds(network: nn.Module, entering: tuple[int, ...]) -> int:
+def _multiply_adds(network: nn.Module, entering: tuple[Tensor, ...]) -> int:
     shadow = _on_meta(network).eval()
     total = 0
 
@@ -65,7 +65,7 @@ def _multiply_adds(network: nn.Module, entering: tuple[int, ...]) -> int:
     for layer in shadow.modules():
         if layer_kind(layer) is not None:
             layer.register_forward_hook(count)
-    shadow(torch.empty(entering, device="meta"))
+    shadow(*(part.to("meta") for part in entering))
     return total
 
 

@@ -29,6 +29,11 @@ def noise(count: int, latent: int, key: Key) -> Tensor:
 
 def input_shape(network: nn.Module, images: ImageShape) -> tuple[int, ...]:
     """The shape of one input of a network, without the batch: (latent,) of a generator, else (C, S, S)."""
+    return tuple(sample_input(network, images)[0].shape[1:])
+
+
+def sample_input(network: nn.Module, images: ImageShape) -> tuple[Tensor, ...]:
+    """Something that can enter a network, as a batch of one, on the CPU: what a generator draws, else a black image."""
     if isinstance(network, Generates):
-        return tuple(network.entering(1, Key(0))[0].shape[1:])
-    return (images.channels, images.size, images.size)
+        return network.entering(1, Key(0))
+    return (torch.zeros(1, images.channels, images.size, images.size, device="cpu"),)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -12,18 +14,18 @@ class PrivateCopies:
     """Copies of `networks` (in the mode they are in), for whoever may do anything to parameters, buffers and modes.
 
     A copy shares no tensor with its network and has module objects of its own; other attributes of modules are shared.
-    Fresh memory costs as much as a pass over it and more, so after `begin` the first copy takes the memory of the
-    first copy before, the second that of the second: earlier copies, and scores that lie in them, are then gone.
+    Fresh memory costs as much as a pass over it and more, so after `begin` new copies take the memory of earlier ones
+    whose networks nobody holds any more, the first made first: those copies, and scores that lie in them, are then gone.
     """
 
     def __init__(self, networks: Mapping[str, nn.Module]) -> None:
         self._networks = dict(networks)
-        self._rooms: list[dict[tuple[int, torch.dtype], Tensor]] = []
-        self._taken = 0
+        self._rooms: list[_Room] = []
 
     def begin(self) -> None:
-        """From now on earlier copies are not needed any more."""
-        self._taken = 0
+        """From now on earlier copies are needed only as long as somebody holds their networks."""
+        for room in self._rooms:
+            room.passed = True
 
     @torch.no_grad()
     def make(self, kept: Mapping[str, Tensor], precision: torch.dtype | None = None) -> dict[str, nn.Module]:
@@ -31,15 +33,30 @@ class PrivateCopies:
 
         Floating-point tensors are of `precision`, by default their own, and parameters require gradients.
         """
-        if self._taken == len(self._rooms):
-            self._rooms.append({})
-        room = self._rooms[self._taken]
-        self._taken += 1
+        room = next((room for room in self._rooms if room.passed and not room.held()), None)
+        if room is None:
+            room = _Room()
+            self._rooms.append(room)
         made: dict[int, Tensor] = {}
         for title, network in self._networks.items():
             for name, tensor in (*network.named_parameters(), *network.named_buffers()):
-                made[id(tensor)] = _copied(tensor, kept.get(f"{title}.{name}"), precision, room)
-        return {title: _module(network, made) for title, network in self._networks.items()}
+                made[id(tensor)] = _copied(tensor, kept.get(f"{title}.{name}"), precision, room.tensors)
+        twins = {title: _module(network, made) for title, network in self._networks.items()}
+        room.passed, room.networks = False, [weakref.ref(twin) for twin in twins.values()]
+        return twins
+
+
+@dataclass(eq=False)
+class _Room:
+    """The memory of one copy, by the tensors it is of."""
+
+    tensors: dict[tuple[int, torch.dtype], Tensor] = field(default_factory=dict)
+    networks: list[weakref.ref[nn.Module]] = field(default_factory=list)
+    passed: bool = False
+
+    def held(self) -> bool:
+        """Whether somebody may still look at the copy."""
+        return any(network() is not None for network in self.networks)
 
 
 def _copied(

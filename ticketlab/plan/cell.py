@@ -8,6 +8,7 @@ from typing import Any
 from ticketlab.plan.arm import ArmPlan, Trained
 from ticketlab.plan.extracting import preparing
 from ticketlab.plan.inputs import REWOUND
+from ticketlab.plan.measured import between
 from ticketlab.plan.measuring import Measuring
 from ticketlab.plan.starting import starting
 from ticketlab.plan.steps import Control, Curve, Draw, Evaluate, Images, Step, Subset, Train
@@ -168,14 +169,19 @@ class CellPlanner:
             keep=keep,
             evolving=evolving,
             still=still,
-            snapshots=hears or self.spec.evaluate.every,
+            snapshots=hears or self._every(begin, steps),
             heard=None if hears is None else self._measuring().measurement(),
             label=label,
             inputs=inputs,
         )
 
+    def _every(self, begin: int, end: int) -> int | None:
+        """How often a training from step `begin` to `end` leaves a snapshot; None where it never does."""
+        every = self.spec.evaluate.every
+        return every if every is not None and between(begin, end, every) else None
+
     def _trained(self, train: Train, mask: Step | None, number: int) -> Trained:
-        every, end = train.snapshots, train.objective.steps
+        every, begin, end = train.snapshots, train.begin, train.objective.steps
         asked: dict[str, Any] = {
             "seed": self.spec.seed,
             "images": self.images,
@@ -185,8 +191,9 @@ class CellPlanner:
             "inputs": {"weights": train, **self._measuring().references()},
         }
         # A training that was told its measurements has them in its own rows already.
-        on_the_way = every is not None and every < end and train.heard is None
-        curve = Curve(every=every, end=end, **asked) if every is not None and on_the_way else None
+        curve = None
+        if every is not None and train.heard is None:
+            curve = Curve(every=every, begin=begin, end=end, **asked)
         return Trained(train, curve, Evaluate(after=end, **asked), mask, number)
 
     def _measuring(self) -> Measuring:
@@ -205,6 +212,7 @@ class CellPlanner:
             count=self.kept,
             rule=self.spec.data.subset,
             seed=self.spec.seed,
+            labels=self.images.labels,
         )
 
 

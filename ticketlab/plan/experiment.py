@@ -15,6 +15,7 @@ from ticketlab.plan.arm import ArmPlan
 from ticketlab.plan.cell import CellPlanner
 from ticketlab.plan.steps import Images, Step
 from ticketlab.spec.identity import identity
+from ticketlab.spec.labelling import label_kind
 
 if TYPE_CHECKING:
     from ticketlab.spec.loading import Cell, LoadedSpec
@@ -23,11 +24,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CellPlan:
-    """One cell: its resolved spec, the values its matrix gave it, a plan per arm, and the sha256 of its dataset's files."""
+    """One cell: its resolved spec, the values its matrix gave it, a plan per arm, and the sha256 of its dataset's files.
+
+    `threads` is the number of CPU threads that its steps ask for, whether the spec names it or it was counted.
+    """
 
     name: str
     labels: dict[str, object]
     spec: Spec
+    threads: int
     arms: tuple[ArmPlan, ...]
     files: Mapping[str, str]
 
@@ -101,10 +106,12 @@ def plan_cell(cell: Cell, home: Callable[[str], Path], threads: int | None = Non
         size=spec.data.size,
         fit=spec.data.fit,
         scaling=spec.data.scaling,
+        labels=label_kind(manifest.labels),
         opened_by=manifest.opened_by,
     )
-    planner = CellPlanner(_counted(spec, threads or available_cores()), images, total, _kept(spec, total))
-    return CellPlan(cell.name, dict(cell.labels), spec, planner.arms(), _files(manifest))
+    asked = spec.compute.threads or threads or available_cores()
+    planner = CellPlanner(_counted(spec, asked), images, total, _kept(spec, total))
+    return CellPlan(cell.name, dict(cell.labels), spec, asked, planner.arms(), _files(manifest))
 
 
 def _files(manifest: Manifest) -> dict[str, str]:
@@ -123,10 +130,9 @@ def _kept(spec: Spec, total: int) -> int:
 
 
 def _counted(spec: Spec, threads: int) -> Spec:
-    """The spec with a number of threads, `threads` where it asks for all: whoever does the work, uses as many.
+    """The spec with a number of threads: whoever does the work, uses as many.
 
     What was asked stays as it is, so the spec has one identity on every machine. Its steps, and so the run, have not
     where numbers of cores differ: on a CPU another number of threads may sum in another order.
     """
-    asked = spec.compute.threads or threads
-    return spec.model_copy(update={"compute": spec.compute.model_copy(update={"threads": asked})})
+    return spec.model_copy(update={"compute": spec.compute.model_copy(update={"threads": threads})})

@@ -11,6 +11,7 @@ from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.plan.sources import releases, source_digest
 from ticketlab.spec.compute import Compute
 from ticketlab.spec.evaluate import Extractor
+from ticketlab.spec.labelling import Classes, LabelKind
 from ticketlab.spec.metric import MetricChoice
 from ticketlab.spec.section import Choice, Section
 from ticketlab.spec.task import Scaling, Split
@@ -34,6 +35,7 @@ class Images:
     size: int
     fit: Literal["resize", "pad"]
     scaling: Scaling
+    labels: LabelKind = field(default_factory=Classes)
     opened_by: str = HELD
 
 
@@ -102,18 +104,18 @@ class Step:
 
     def digest_now(self) -> str:
         """The digest with the source as it is on disk at this moment."""
-        return sha256_bytes(
-            canonical_json(
-                {
-                    "format": STEP_FORMAT,
-                    "kind": self.kind,
-                    "asks": self.asks(),
-                    "inputs": {role: step.digest for role, step in self.inputs.items()},
-                    "source": source_digest(self.sources()),
-                    "releases": releases(self.sources()),
-                }
-            )
-        )
+        return digest_of(self.counting())
+
+    def counting(self) -> dict[str, Any]:
+        """All that the digest is of, as JSON, with the source as it is on disk at this moment."""
+        return {
+            "format": STEP_FORMAT,
+            "kind": self.kind,
+            "asks": self.asks(),
+            "inputs": {role: step.digest for role, step in self.inputs.items()},
+            "source": source_digest(self.sources()),
+            "releases": releases(self.sources()),
+        }
 
     def lineage(self) -> Iterator[Step]:
         """The step after all that it needs, each digest once."""
@@ -122,6 +124,11 @@ class Step:
             if step.digest not in seen:
                 seen.add(step.digest)
                 yield step
+
+
+def digest_of(counting: Mapping[str, Any]) -> str:
+    """The digest of a step of which that counts."""
+    return sha256_bytes(canonical_json(counting))
 
 
 def _inputs_first(last: Step) -> list[Step]:
@@ -181,6 +188,8 @@ def _choices_in(value: Any) -> Iterator[Choice]:
     if isinstance(value, Section):
         for name in type(value).model_fields:
             yield from _choices_in(getattr(value, name))
+    elif isinstance(value, Images):
+        yield value.labels
     elif isinstance(value, Measurement):
         yield from _choices_in(value.metrics)
         yield from _choices_in(value.extractor)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from ticketlab.plan.measured import Curve, Evaluate, Measured, snapshot_file
 from ticketlab.plan.step import HELD, Images, Measurement, Step
 from ticketlab.spec.arm import ArmChoice
 from ticketlab.spec.compute import Compute
 from ticketlab.spec.drawing import Drawn
 from ticketlab.spec.evaluate import Extractor
 from ticketlab.spec.evolving import Evolving
+from ticketlab.spec.labelling import Classes, LabelKind
 from ticketlab.spec.model import ModelChoice
 from ticketlab.spec.structure import StructureChoice
 from ticketlab.spec.task import Split
@@ -22,6 +24,7 @@ __all__ = [
     "Draw",
     "Evaluate",
     "Images",
+    "Measured",
     "Measurement",
     "Prepared",
     "Start",
@@ -29,12 +32,8 @@ __all__ = [
     "Step",
     "Subset",
     "Train",
+    "snapshot_file",
 ]
-
-
-def snapshot_file(number: int) -> str:
-    """The file of a training that holds the network that is measured, as it was after `number` steps."""
-    return f"snapshot-{number:07d}.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +48,7 @@ class Subset(Step):
     count: int
     rule: str
     seed: int
+    labels: LabelKind = field(default_factory=Classes)
 
     @property
     def title(self) -> str:
@@ -105,6 +105,14 @@ class Train(Step):
     evolving: Evolving | None = None
     still: bool = False
     snapshots: int | None = None
+    """How many steps apart the networks are that are kept for a `Curve`; None where none is kept.
+
+    What a training leaves is part of its digest, so another cadence is another training, though it has the same
+    weights. Snapshots as a step of their own would spare only those who ask for fewer: a network that was not kept is
+    had by training again from the start, there being but one checkpoint, the latest. That second training has the bits
+    of the first on the same arithmetic alone, so nobody could add snapshots in a store that came from another machine;
+    and whoever does the training alone, or is killed before both steps are finished, would pay for it twice.
+    """
     heard: Measurement | None = None
     label: str = field(default="train", compare=False)
 
@@ -205,46 +213,3 @@ class Prepared(Step):
 
     def _makers(self) -> list[str]:
         return sorted({*super()._makers(), self.function})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Curve(Step):
-    """What the snapshots of a training score, one every `every` steps before `end`. Inputs as those of `Evaluate`.
-
-    Writes `watch-<step>.json` and, for generators, `samples-<step>.png`. What is there already is measured while the
-    training goes on, where one process does both.
-    """
-
-    performed_by: ClassVar[str] = "ticketlab.run.steps.curve:perform"
-    kind: ClassVar[str] = "curve"
-    seed: int
-    images: Images
-    model: ModelChoice
-    measurement: Measurement
-    every: int
-    end: int
-    compute: Compute
-
-    @property
-    def title(self) -> str:
-        """A few words for people."""
-        return f"measure every {self.every} steps"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluate(Step):
-    """What a network scores `after` so many training steps. Inputs: `weights`, and for GANs `statistics` and (if trained) `extractor`."""
-
-    performed_by: ClassVar[str] = "ticketlab.run.steps.evaluate:perform"
-    kind: ClassVar[str] = "evaluate"
-    seed: int
-    images: Images
-    model: ModelChoice
-    measurement: Measurement
-    after: int
-    compute: Compute
-
-    @property
-    def title(self) -> str:
-        """A few words for people."""
-        return "evaluate " + ", ".join(metric.name for metric in self.measurement.metrics)

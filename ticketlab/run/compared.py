@@ -43,8 +43,9 @@ class Compared:
 
 
 def compared_files(recorded: RunFacts, root: Path) -> Iterator[Compared]:
-    """The published files of a run in the project at `root`, against what was recorded of them."""
-    for subject in recorded.subjects:
+    """The published files of a run, its statistics too, in the project at `root`, against what was recorded of them."""
+    measured_by = [one for one in (*recorded.statistics, *recorded.extractors) if one.path]
+    for subject in (*recorded.subjects, *measured_by):
         path = _place(subject, root)
         if not path.is_file():
             yield Compared(f"file {subject.name}", "DIFFERS", f"{subject.path} is not there")

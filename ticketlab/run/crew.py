@@ -37,7 +37,10 @@ class Job:
 
 
 class Crew(Protocol):
-    """Whoever performs steps. A crew sees the whole plan when it is engaged, so it may begin any step of it at once."""
+    """Whoever performs steps. A crew sees the whole plan when it is engaged, so it may begin any step of it at once.
+
+    A member elsewhere does not plan the spec anew, with its own cores: it is sent an `Order` (ticketlab/run/order.py).
+    """
 
     def arm(self, address: ArmAddress) -> None:
         """Return when every step of an arm is in the store; arms are asked for in the plan's order.

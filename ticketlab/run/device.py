@@ -18,6 +18,8 @@ from ticketlab.models.subsample import subsample_first
 if TYPE_CHECKING:
     from ticketlab.spec.compute import Compute
 
+_LIMIT, _DYNAMIC, _LEVELS = "OMP_THREAD_LIMIT", "OMP_DYNAMIC", "OMP_MAX_ACTIVE_LEVELS"
+
 
 @dataclass(frozen=True)
 class Device:
@@ -72,10 +74,12 @@ def arrange(compute: Compute) -> Device:
 
     Deterministic algorithms are always on: a run that cannot be repeated proves nothing. Denormal numbers are flushed
     to zero on CPUs, where they cost a hundred times a normal operation. Raises `EnvironmentProblem` for a device that
-    is not there.
+    is not there, and for surroundings that would give fewer threads than asked for.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.set_num_threads(compute.threads or available_cores())
+    threads = compute.threads or available_cores()
+    refuse_fewer_threads(threads)
+    torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
     # Filling fresh memory guards against reading it unwritten, which no operation here does; it costs a pass over it.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
@@ -84,10 +88,28 @@ def arrange(compute: Compute) -> Device:
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.set_flush_denormal(True)
-    return Device(torch.device(_chosen(compute.device)), compute)
+    return Device(torch.device(chosen(compute.device)), compute)
 
 
-def _chosen(asked: str) -> str:
+def refuse_fewer_threads(asked: int) -> None:
+    """EnvironmentProblem where OpenMP was told to work on fewer threads than asked for: sums would come in another order.
+
+    Torch goes on to say that it has as many as it was given, whereas OMP_NUM_THREADS, a default, does give way. Fewer
+    cores are no matter: threads take turns on them.
+    """
+    said = {name: os.environ.get(name, "").strip().lower() for name in (_LIMIT, _DYNAMIC, _LEVELS)}
+    limited = said[_LIMIT].isdecimal() and int(said[_LIMIT]) < asked
+    for name, lowers in ((_LIMIT, limited), (_DYNAMIC, said[_DYNAMIC] == "true"), (_LEVELS, said[_LEVELS] == "0")):
+        if lowers and asked > 1:
+            raise EnvironmentProblem(
+                f"{name} is {said[name]}, so the {asked} threads that are asked for would be fewer",
+                where="compute.threads",
+                mend=f"unset {name}, or ask for `compute.threads: 1`",
+            )
+
+
+def chosen(asked: str) -> str:
+    """The device that is meant, cuda, mps or cpu, `auto` being the fastest. EnvironmentProblem if it is not there."""
     present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if asked == "auto":
         return next(name for name in ("cuda", "mps", "cpu") if present[name])

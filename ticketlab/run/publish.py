@@ -24,7 +24,7 @@ from ticketlab.report.curves import curves_png
 from ticketlab.report.table import markdown
 from ticketlab.run.journal import rows
 from ticketlab.run.project import Project
-from ticketlab.run.published import VERSIONED, ArmResult, place_of
+from ticketlab.run.published import VERSIONED, ArmResult, place_of, place_of_statistics
 from ticketlab.run.store import Store
 from ticketlab.tickets.file import read as read_ticket
 from ticketlab.tickets.layers import FILE as LAYERS
@@ -126,11 +126,11 @@ def publish_statistics(plan: Plan, folder: Path, store: Store) -> set[Path]:
     placed = set()
     for _, step in plan.steps():
         if step.kind == "statistics" and store.has(step):
-            target = folder / "statistics" / step.digest[:12]
-            sources = {target / "statistics.npz": store.result(step).path("statistics.npz")}
+            moments = store.result(step).path("statistics.npz")
+            sources = {place_of_statistics(folder, step, "statistics.npz"): moments}
             if "extractor" in step.inputs:
                 weights = store.result(step.inputs["extractor"]).path("weights.safetensors")
-                sources[target / "extractor.safetensors"] = weights
+                sources[place_of_statistics(folder, step, "extractor.safetensors")] = weights
             for place, source in sources.items():
                 _place(source, place)
             placed |= set(sources)

@@ -10,6 +10,7 @@ from pathlib import Path
 from ticketlab.errors import CorruptFile
 from ticketlab.files import read_sealed, sha256_bytes, sha256_file, write_sealed
 from ticketlab.plan.experiment import ArmAddress, Plan
+from ticketlab.plan.steps import Step
 from ticketlab.run.project import Project
 from ticketlab.run.store import Store
 
@@ -38,6 +39,11 @@ class ArmResult:
 def place_of(folder: Path, arm: str, name: str) -> Path:
     """Where a file of an arm is published under `runs/<name>/`."""
     return folder / "tickets" / arm / name if name in VERSIONED else folder / arm / name
+
+
+def place_of_statistics(folder: Path, step: Step, name: str) -> Path:
+    """Where a file of reference statistics, which arms share, is published under `runs/<name>/`."""
+    return folder / "statistics" / step.digest[:12] / name
 
 
 def is_published(plan: Plan, address: ArmAddress, project: Project, store: Store) -> bool:

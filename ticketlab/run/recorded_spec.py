@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ticketlab.errors import LedgerError
+from ticketlab.ledger.diff import asked_otherwise
 from ticketlab.ledger.entry import Entry
 from ticketlab.ledger.facts import RunFacts
 from ticketlab.ledger.statement import facts
@@ -17,6 +18,9 @@ from ticketlab.run.project import Project
 from ticketlab.spec.identity import identity
 from ticketlab.spec.loading import Cell, LoadedSpec
 from ticketlab.spec.spec import Spec
+
+FIELDS_SHOWN = 4
+"""How many fields of an edited spec are named."""
 
 
 def recorded_plan(recorded: RunFacts, project: Project) -> tuple[Plan, ArmAddress]:
@@ -46,9 +50,10 @@ def entries_of(loaded: LoadedSpec, latest: Mapping[str, Entry]) -> tuple[Sequenc
                 missing.append(name)
                 continue
             entry = latest[name]
-            if _recorded_identity(facts(entry.statement)) != identity(cell.spec):
+            edited = _edited(facts(entry.statement), cell.spec)
+            if edited:
                 raise LedgerError(
-                    f"{name} is recorded of another spec than this one, which was edited since",
+                    f"{name} is recorded of another spec than this one, which was edited since: {edited}",
                     where=str(loaded.file),
                     mend=f"ticketlab run {loaded.file} first, or verify what is recorded: ticketlab verify {entry.index}",
                 )
@@ -58,12 +63,19 @@ def entries_of(loaded: LoadedSpec, latest: Mapping[str, Entry]) -> tuple[Sequenc
     return found, missing
 
 
-def _recorded_identity(recorded: RunFacts) -> str | None:
-    """The identity of what was asked; None in another language: no spec of today's can be the same."""
+def _edited(recorded: RunFacts, spec: Spec) -> str:
+    """What in `spec` is not as it was recorded, the first fields by path; empty where nothing that counts is another."""
     try:
-        return identity(_recorded_spec(recorded))
+        before = _recorded_spec(recorded)
     except LedgerError:
-        return None
+        return "the language is another today"
+    if identity(before) == identity(spec):
+        return ""
+    found = [
+        f"`{one.path}` was {one.left!r} and is {one.right!r}"
+        for one in asked_otherwise(before.counting(), spec.counting())
+    ]
+    return "; ".join([*found[:FIELDS_SHOWN], *(["..."] if len(found) > FIELDS_SHOWN else [])])
 
 
 def _recorded_spec(recorded: RunFacts) -> Spec:

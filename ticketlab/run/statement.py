@@ -16,7 +16,7 @@ from ticketlab.plan.inputs import PREPARED
 from ticketlab.plan.sources import source_digest
 from ticketlab.plan.steps import Step
 from ticketlab.run.project import Project
-from ticketlab.run.published import ArmResult, place_of, run_id
+from ticketlab.run.published import ArmResult, place_of, place_of_statistics, run_id
 from ticketlab.run.store import Store
 from ticketlab.spec.pinned_file import PinnedFile
 from ticketlab.spec.start import StartChoice
@@ -59,8 +59,8 @@ def run_facts(
         spec_file=Artifact(plan.file.name, plan.text_sha256),
         data=(Artifact(spec.data.dataset, final.train.images.digest, md5_of(project.root, "data"), "data"),),
         splits=tuple(_splits(address)),
-        statistics=tuple(_files_of(steps, store, ("statistics", "statistics.npz"), ("prepared", PREPARED))),
-        extractors=tuple(_extractors_of(steps, store)),
+        statistics=tuple(_statistics_of(steps, store, folder, project.root)),
+        extractors=tuple(_extractors_of(steps, store, folder, project.root)),
         starts=tuple(_start(store.result(step).path("start.json")) for step in steps if step.kind == "start"),
         steps=tuple(
             StepFact(
@@ -94,30 +94,30 @@ def _start(described: Path) -> Artifact:
     return Artifact(found["file"], found["sha256"], origin=found["url"] or f"a file with the names of {found['names']}")
 
 
-def _files_of(steps: Sequence[Step], store: Store, *wanted: tuple[str, str]) -> Iterator[Artifact]:
-    """The file of that name of every step of that kind."""
-    for kind, name in wanted:
-        for step in steps:
-            if step.kind == kind:
-                yield Artifact(name, store.result(step).files[name])
+def _statistics_of(steps: Sequence[Step], store: Store, folder: Path, root: Path) -> Iterator[Artifact]:
+    """The reference statistics, which are published in `folder`, and what objectives prepared, which is not."""
+    for step in steps:
+        if step.kind == "statistics":
+            path = place_of_statistics(folder, step, "statistics.npz").relative_to(root).as_posix()
+            yield Artifact("statistics.npz", store.result(step).files["statistics.npz"], path=path)
+    for step in steps:
+        if step.kind == "prepared":
+            yield Artifact(PREPARED, store.result(step).files[PREPARED])
 
 
-def _extractors_of(steps: Sequence[Step], store: Store) -> Iterator[Artifact]:
+def _extractors_of(steps: Sequence[Step], store: Store, folder: Path, root: Path) -> Iterator[Artifact]:
     """The networks that images were measured through, and those that objectives looked through: trained, or files."""
-    yield from _trained_extractors(steps, store)
+    for kind, name in (("statistics", "extractor.safetensors"), ("prepared", "looks_through.safetensors")):
+        for step in steps:
+            if step.kind == kind and "extractor" in step.inputs:
+                weights = store.result(step.inputs["extractor"]).files["weights.safetensors"]
+                place = place_of_statistics(folder, step, name) if kind == "statistics" else None
+                yield Artifact(name, weights, path=place.relative_to(root).as_posix() if place else None)
     through = [getattr(step, "extractor", None) for step in steps]
     # Files that a model starts from, an extractor's too, are listed by the steps that read them.
     files = [file for one in through for file in within(one, PinnedFile) if not isinstance(file, StartChoice)]
     for digest, file in {file.sha256: file for file in files}.items():
         yield Artifact(Path(file.file).name, digest, origin="a file that the spec fixes by its sha256")
-
-
-def _trained_extractors(steps: Sequence[Step], store: Store) -> Iterator[Artifact]:
-    """The trained networks that images were measured through, and those that objectives looked through."""
-    for kind, name in (("statistics", "extractor.safetensors"), ("prepared", "looks_through.safetensors")):
-        for step in steps:
-            if step.kind == kind and "extractor" in step.inputs:
-                yield Artifact(name, store.result(step.inputs["extractor"]).files["weights.safetensors"])
 
 
 def _surroundings(noted: Mapping[str, Any]) -> Surroundings:

@@ -7,11 +7,10 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import cast, get_args
 
 from ticketlab.errors import DataError, SpecError
 from ticketlab.spec.class_names import CIFAR10, CIFAR100, CLOTHES, TINY_IMAGENET, VOC
-from ticketlab.spec.labelling import LabelKind
+from ticketlab.spec.labelling import label_kind
 
 PINS = Path("specs", "datasets.json")
 """Where a project keeps the sha256 of the datasets that DVC has."""
@@ -32,7 +31,7 @@ class Pinned:
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """What can be said about a dataset without opening it: shape, counts (images), licence, where it comes from."""
+    """What can be said about a dataset without opening it: shape, counts (images), kind of label, licence, source."""
 
     name: str
     about: str
@@ -43,7 +42,7 @@ class DatasetFacts:
     test: int
     licence: str
     source: str
-    labels: LabelKind = "class"
+    labels: str = "class"
     class_names: tuple[str, ...] = ()
     pinned: Pinned | None = None
     streamed: bool = False
@@ -215,7 +214,7 @@ def _described(path: Path) -> DatasetFacts:
             test=int(found["counts"]["test"]),
             licence=str(found["licence"]),
             source=str(found["source"]),
-            labels=_kind(found.get("labels", "class")),
+            labels=label_kind(str(found.get("labels", "class")), where=str(path)).name,
             class_names=tuple(map(str, found["classes"])),
             streamed=found.get("kept") == "index",
         )
@@ -225,11 +224,3 @@ def _described(path: Path) -> DatasetFacts:
             where=str(path),
             mend=f"remove the folder {path.parent} and add the dataset again with `ticketlab data add`",
         ) from None
-
-
-def _kind(found: object) -> LabelKind:
-    """A kind of label out of a description; ValueError if there is no such kind."""
-    for kind in get_args(LabelKind):
-        if kind == found:
-            return cast("LabelKind", kind)
-    raise ValueError(f"no kind of label: {found!r}")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from pydantic import Field
 
 from ticketlab.spec.impossible import Impossible
-from ticketlab.spec.labelling import LabelKind
 from ticketlab.spec.metric import Metric
 from ticketlab.spec.model import Model, ModelChoice
 from ticketlab.spec.optimizer import Adam
@@ -44,7 +43,7 @@ class LabClassifier(ExtractorChoice):
 
     made_by: ClassVar[str] = "ticketlab.metrics.extractors:lab_classifier"
     about: ClassVar[str] = "penultimate layer of a small classifier trained by the lab on the full training split"
-    labels: ClassVar[LabelKind] = "class"
+    labels: ClassVar[str] = "class"
     has_classes: ClassVar[bool] = True
 
     kind: Literal["lab_classifier"] = Field(default="lab_classifier", description="A classifier trained by the lab.")
@@ -122,7 +121,10 @@ class Evaluate(Section):
         description="Generated images per evaluation, and the most real images used.",
     )
     every: int | None = Field(
-        default=None, ge=1, description="Training steps between evaluations on the way; null evaluates only at the end."
+        default=None,
+        ge=1,
+        description="Training steps between evaluations on the way; null evaluates only at the end. A change keeps other "
+        "snapshots, so it trains again, to the same weights.",
     )
     split: Split | None = Field(
         default=None,

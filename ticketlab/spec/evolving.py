@@ -52,7 +52,8 @@ class Evolving(Masked):
         if search is not None:
             if search.trains != spec.model.trains:
                 what = f"`{search.name}` trains a {search.trains.name}, and `{spec.model.name}` is a {spec.model.trains.name}"
-                raise Impossible((*at, "search", "objective"), what)
+                mend = f"search: an objective that trains a {spec.model.trains.name}"
+                raise Impossible((*at, "search", "objective"), what, mend)
             search = search.settled(spec, (*at, "search"))
         place = (*at, "search") if search is not None else ("train",)
         decay = (search or spec.train).averaged_by

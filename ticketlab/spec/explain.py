@@ -68,7 +68,9 @@ def _place(problem: Problem, positions: Positions) -> Mark:
 def spec_error(error: ValidationError | Impossible, data: Any, positions: Positions, note: str = "") -> Problems:
     """The error to show for raw values `data` that were refused; `note` is added as the last line."""
     if isinstance(error, Impossible):
-        return Problems([Problem(error.path, error.what, mend=error.mend)], positions, note)
+        # What sections say of each other may hold text of the file: names of networks, of datasets.
+        what, mend = printable(error.what), printable(error.mend)
+        return Problems([Problem(error.path, what, mend=mend)], positions, note)
     return Problems(problems(error, data), positions, note)
 
 

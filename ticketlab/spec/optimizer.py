@@ -25,6 +25,10 @@ class OptimizerChoice(Choice):
 
     lr: Rate = Field(description="Learning rate.")
 
+    def slowed(self, share: float) -> Self:
+        """The optimiser for batches `share` the size: the learning rate shrinks with them (Goyal et al. 2017)."""
+        return self.model_copy(update={"lr": self.lr * share})
+
 
 class Adam(OptimizerChoice):
     """Adam; a weight decay is an L2 term added to the gradient (not decoupled)."""

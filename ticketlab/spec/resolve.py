@@ -8,6 +8,7 @@ from ticketlab.spec.arm import ArmChoice, Dense
 from ticketlab.spec.catalog import KNOWN
 from ticketlab.spec.drawing import Probed
 from ticketlab.spec.impossible import Impossible
+from ticketlab.spec.labelling import label_kind
 from ticketlab.spec.language import place_at
 from ticketlab.spec.metric import metrics_of
 from ticketlab.spec.ticket import NoTicket
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from ticketlab.spec.catalog import DatasetFacts
     from ticketlab.spec.data import Data
     from ticketlab.spec.evaluate import Evaluate
-    from ticketlab.spec.labelling import LabelKind
     from ticketlab.spec.model import ModelChoice
     from ticketlab.spec.positions import Path
     from ticketlab.spec.section import Choice
@@ -45,16 +45,18 @@ def resolve(spec: Spec, dataset: DatasetFacts) -> Spec:
     return spec.model_copy(update={**update, "evaluate": _evaluate(spec, dataset), "arms": _arms(spec)})
 
 
-def _refuse_labels(kind: LabelKind | None, who: str, at: Path, dataset: DatasetFacts, mend: str) -> None:
+def _refuse_labels(kind: str | None, who: str, at: Path, dataset: DatasetFacts, mend: str) -> None:
     """Refuses labels of another kind than somebody learns from."""
-    if kind not in (None, dataset.labels):
-        what = f"{who} learns from a {kind} for each image, and {dataset.name} has a {dataset.labels} for each"
+    if kind is not None and kind != dataset.labels:
+        theirs = label_kind(dataset.labels, where=dataset.name).about
+        what = f"{who} learns from {label_kind(kind).about}, and {dataset.name} has {theirs}"
         raise Impossible(at, what, mend)
 
 
-def _names_of_labels(kind: LabelKind | None) -> str:
+def _names_of_labels(kind: str | None) -> str:
     """The known datasets with labels of a kind."""
-    return ", ".join(name for name, entry in KNOWN.items() if entry.labels == kind)
+    known = ", ".join(name for name, entry in KNOWN.items() if entry.labels == kind)
+    return known or f"a dataset whose labels are of the kind `{kind}`"
 
 
 def _refuse_too_few_to_probe(ticket: Choice, data: Data, dataset: DatasetFacts) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ticketlab.spec.labelling import LabelKind
-
 Scaling = Literal["symmetric", "standard", "unit"]
 Split = Literal["train", "test"]
 
@@ -18,7 +16,7 @@ class Task:
     The function named in `measured_by` gathers what metrics compute from; `usual` names those of a spec that names none;
     `through_features` says whether features of generated and real images are compared. Images are scaled by `scaling`
     unless the spec says otherwise, which `only_scaling`, a reason, forbids. `split` is what is compared with. `labels`
-    is the kind of label that is learned from, None where images are enough.
+    names the kind of label that is learned from (ticketlab/spec/labelling.py), None where images are enough.
     """
 
     name: str
@@ -26,7 +24,7 @@ class Task:
     scaling: Scaling
     split: Split
     measured_by: str
-    labels: LabelKind | None = None
+    labels: str | None = None
     through_features: bool = False
     only_scaling: str = ""
 

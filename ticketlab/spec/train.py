@@ -200,6 +200,11 @@ class CrossEntropy(Objective):
         optimizer = self.optimizer.settled(spec, (*at, "optimizer"))
         return super().settled(spec, at).model_copy(update={"optimizer": optimizer})
 
+    def _tiny(self) -> dict[str, Any]:
+        tiny = super()._tiny()
+        # Two steps at the rate of a large batch leave deep networks with numbers out of range.
+        return {**tiny, "optimizer": self.optimizer.slowed(tiny["batch"] / self.batch)}
+
 
 class PixelCrossEntropy(Objective):
     """Segmentation by the mean cross-entropy of the pixels that have a label."""

@@ -26,7 +26,7 @@ from ticketlab.errors import CorruptFile
 from ticketlab.files import canonical_json, sha256_bytes, write_atomically
 from ticketlab.tensors import content_digest
 from ticketlab.tickets.facts import TicketFacts
-from ticketlab.tickets.mask import Mask, packed_bits
+from ticketlab.tickets.mask import Mask
 
 FORMAT = "ticketlab ticket 1"
 BUFFER = "buffer:"
@@ -37,7 +37,7 @@ LARGEST_FILE = 2**31
 def write(path: Path, mask: Mask, about: TicketFacts, buffers: Mapping[str, Tensor] | None = None) -> None:
     """Write a ticket atomically; the same mask, facts and buffers (in any order, on any device) give the same bytes."""
     extra = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in (buffers or {}).items()}
-    tensors = {name: torch.from_numpy(packed_bits(kept)) for name, kept in mask.items()}
+    tensors = {name: torch.frombuffer(bytearray(mask.packed(name)), dtype=torch.uint8) for name in mask}
     tensors |= {BUFFER + name: tensor for name, tensor in extra.items()}
     write_atomically(path, save(tensors, metadata={"ticket": _header(mask, about, extra)}))
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ from ticketlab.files import canonical_json
 
 LAYER_NAME = re.compile(r"[\w-]+(\.[\w-]+)+", re.ASCII)
 """`<network>.<parameter name>`, e.g. `generator.block2.c1.weight`."""
+
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 def packed_bits(kept: Tensor) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
@@ -30,7 +33,7 @@ class Mask(Mapping[str, Tensor]):
     """An immutable mapping of layer names to bool tensors on the CPU; True is kept.
 
     The order of the layers is the order in which ties are broken when the next mask is drawn. Two masks are equal if
-    names, shapes and bits are; order does not count. Tensors are copied in and copied out.
+    names, shapes and bits are; neither order nor layout counts. Tensors are copied in and copied out, layout and all.
     Raises TypeError for anything but bool tensors, ValueError for no layers, empty layers and names that are not
     `<network>.<parameter>`.
     """
@@ -46,9 +49,10 @@ class Mask(Mapping[str, Tensor]):
             if kept.numel() == 0:
                 raise ValueError(f"{name}: a layer without weights cannot be masked")
         self._layers = MappingProxyType(
-            {name: torch.empty(kept.shape, dtype=torch.bool).copy_(kept) for name, kept in layers.items()}
+            {name: torch.empty_like(kept, device="cpu").copy_(kept) for name, kept in layers.items()}
         )
-        self._kept = {name: int(kept.count_nonzero()) for name, kept in self._layers.items()}
+        self._kept = {name: int(np.count_nonzero(kept.numpy().ravel("K"))) for name, kept in self._layers.items()}
+        self._packed: dict[str, bytes] = {}
 
     @classmethod
     def dense(cls, shapes: Mapping[str, tuple[int, ...]]) -> Mask:
@@ -57,6 +61,18 @@ class Mask(Mapping[str, Tensor]):
 
     def __getitem__(self, name: str) -> Tensor:
         return self._layers[name].clone()
+
+    def flags(self, name: str) -> Flags:
+        """A layer to look at without a copy, in its shape and layout; it cannot be written."""
+        seen = self._layers[name].numpy()
+        seen.flags.writeable = False
+        return seen
+
+    def packed(self, name: str) -> bytes:
+        """`packed_bits` of a layer, made once: a file has them, and a digest of them."""
+        if name not in self._packed:
+            self._packed[name] = packed_bits(self._layers[name]).tobytes()
+        return self._packed[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._layers)
@@ -128,5 +144,5 @@ class Mask(Mapping[str, Tensor]):
         content = hashlib.sha256(b"ticketlab mask 1\n")
         content.update(canonical_json([[name, list(self._layers[name].shape)] for name in names]))
         for name in names:
-            content.update(packed_bits(self._layers[name]).tobytes())
+            content.update(self.packed(name))
         return content.hexdigest()

@@ -34,7 +34,8 @@ def scores(options: NtkSap, subject: Subject) -> dict[str, Tensor]:
     In every draw, for every probe batch, weights w start anew by Kaiming's rule (fan in, gain sqrt 2), batch
     normalisation with scale 1, shift 0 and the statistics of the batch, x is N(0, 1) in the shape of the batch, and d
     is N(0, 1) for the scored weights. Biases stay. Numbers depend on the subject's key, the draw, the batch and the
-    parameter's name. Three forward passes and two backward ones per draw and batch; neither images nor labels count.
+    parameter's name. Three forward passes and two backward ones per draw and batch; neither images nor labels count:
+    normalisation by class, too, starts anew with scale 1 and shift 0 for every class.
     Wang et al. 2023, arXiv 2304.02840.
     """
     networks = private_networks(subject, options.precision)
@@ -44,9 +45,9 @@ def scores(options: NtkSap, subject: Subject) -> dict[str, Tensor]:
         network = networks[name]
         kept = {own_name(layer): subject.mask[layer] for layer in layers}
         for draw in range(options.draws):
-            for number, batch in enumerate(probe_inputs(subject, name, options.precision)):
+            for number, (batch, *labels) in enumerate(probe_inputs(subject, name, options.precision)):
                 key = subject.key.of("ntk_sap", name, draw, number)
-                noise = _normal(batch, key.of("inputs"))
+                noise = (_normal(batch, key.of("inputs")), *labels)
                 _restart(network, kept, noise, key)
                 for layer, part in zip(layers, _sensitivity(network, kept, noise, options.eps, key), strict=True):
                     total[layer].add_(part)
@@ -54,7 +55,7 @@ def scores(options: NtkSap, subject: Subject) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def _restart(network: nn.Module, kept: Mapping[str, Tensor], noise: Tensor, key: Key) -> None:
+def _restart(network: nn.Module, kept: Mapping[str, Tensor], noise: tuple[Tensor, ...], key: Key) -> None:
     for path, module in network.named_modules():
         if isinstance(module, _BatchNorm):
             module.reset_parameters()
@@ -66,20 +67,22 @@ def _restart(network: nn.Module, kept: Mapping[str, Tensor], noise: Tensor, key:
             if name in kept:
                 weight.mul_(kept[name].to(weight.device))
     set_mode(network, "train")
-    network(noise)
+    network(*noise)
     set_mode(network, "eval")
 
 
-def _sensitivity(network: nn.Module, kept: Mapping[str, Tensor], noise: Tensor, eps: float, key: Key) -> list[Tensor]:
+def _sensitivity(
+    network: nn.Module, kept: Mapping[str, Tensor], noise: tuple[Tensor, ...], eps: float, key: Key
+) -> list[Tensor]:
     """The derivatives in the mask, where it keeps anything, of one squared difference."""
     here = [network.get_parameter(name) for name in kept]
     there = [
         (weight.detach() + eps * _normal(weight, key.of("change", name)) * mask.to(weight.device)).requires_grad_()
         for weight, (name, mask) in zip(here, kept.items(), strict=True)
     ]
-    moved = functional_call(network, dict(zip(kept, there, strict=True)), (noise,))
+    moved = functional_call(network, dict(zip(kept, there, strict=True)), noise)
     ends = [*here, *there]
-    slopes = gradient((network(noise) - moved).square().sum(), ends)
+    slopes = gradient((network(*noise) - moved).square().sum(), ends)
     products = [end.detach() * slope for end, slope in zip(ends, slopes, strict=True)]
     return [one + other for one, other in zip(products[: len(here)], products[len(here) :], strict=True)]
 

@@ -1,4 +1,4 @@
-"""Networks as sums over paths: weights without signs, nothing added on the way, gates and pools that are written down."""
+"""Forward passes that sum over the paths of a network: gates and pools that are written down, or left open."""
 
 from __future__ import annotations
 
@@ -10,15 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.overrides import TorchFunctionMode
 
 from ticketlab.errors import TicketlabError
-from ticketlab.models.prunable import layer_kind
-from ticketlab.models.spectral import SpectralLayer
-
-Gain = Callable[[str, Tensor], Tensor]
-"""From the name of a parameter and the factor it puts on a path to the factor it is replaced by."""
+from ticketlab.models.conditional import classes_told
 
 RELUS = frozenset({F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_, F.leaky_relu})
 POOLS: Mapping[Any, Callable[..., Any]] = {
@@ -32,7 +27,6 @@ POOLS: Mapping[Any, Callable[..., Any]] = {
     F.adaptive_max_pool2d: F.adaptive_max_pool2d,
     F.adaptive_max_pool3d: F.adaptive_max_pool3d,
 }
-SINGULAR = ("weight_u", "weight_v")
 TANHS = frozenset({torch.tanh, torch.tanh_, Tensor.tanh, Tensor.tanh_})
 BENT = frozenset(
     {
@@ -43,69 +37,6 @@ BENT = frozenset(
     }
 )
 """Functions that no gate stands for: through them a network is not a sum over paths."""
-
-
-@torch.no_grad()
-def plain_state(network: nn.Module) -> dict[str, Tensor]:
-    """Parameters and floating-point buffers by name, with spectrally normalised layers made ordinary ones of w / sigma.
-
-    Values are those of `network` in eval mode; most share its memory. For `torch.func.functional_call`, under which
-    sigma counts as a constant.
-    """
-    state: dict[str, Tensor] = {**dict(network.named_parameters()), **dict(network.named_buffers())}
-    for path, module in network.named_modules():
-        if isinstance(module, SpectralLayer):
-            prefix = f"{path}." if path else ""
-            state[prefix + "weight_orig"] = module.effective_weight()
-            # Without singular vectors sigma counts as 1.
-            state |= {prefix + name: torch.zeros_like(state[prefix + name]) for name in SINGULAR}
-    return {name: value.detach() for name, value in state.items() if value.is_floating_point()}
-
-
-@torch.no_grad()
-def path_state(network: nn.Module, gain: Gain) -> dict[str, Tensor]:
-    """Parameters and buffers with which `network`, in eval mode, adds up products of `gain(name, factor)` over paths.
-
-    The factors on a path are the weights of its conv and linear layers, w / sigma where they are spectrally normalised
-    (sigma counts as a constant), and the scales s = gamma / sqrt(variance + eps) of its batch normalisation. What is
-    added on the way is zero: biases, batch-norm shifts and running means. TicketlabError for layers with parameters that
-    are neither. For `torch.func.functional_call`. `gain` is
-    asked once for each factor, and may work in place on a network that is not needed any more.
-    """
-    state: dict[str, Tensor] = {}
-    for path, module in network.named_modules():
-        if isinstance(module, _BatchNorm):
-            state |= _scaling(module, f"{path}." if path else "", gain)
-        elif layer_kind(module) is None and any(True for _ in module.parameters(recurse=False)):
-            raise TicketlabError(
-                f"{path or 'the network'}: what a {type(module).__name__} puts on a path is not known to this method"
-            )
-    for name, value in plain_state(network).items():
-        if name not in state:
-            state[name] = _without_shift(name, value, gain)
-    return state
-
-
-def _without_shift(name: str, value: Tensor, gain: Gain) -> Tensor:
-    last = name.rpartition(".")[2]
-    if last in SINGULAR:
-        return value
-    return torch.zeros_like(value) if last == "bias" else gain(name, value)
-
-
-def _scaling(norm: _BatchNorm, prefix: str, gain: Gain) -> dict[str, Tensor]:
-    if norm.running_var is None or norm.running_mean is None:
-        raise TicketlabError(f"{prefix[:-1]}: batch normalisation without running statistics has no scale of its own")
-    scale = torch.rsqrt(norm.running_var + norm.eps)
-    if not norm.affine:
-        variance = gain(prefix + "weight", scale).square().reciprocal()
-        return {prefix + "running_mean": torch.zeros_like(variance), prefix + "running_var": variance - norm.eps}
-    return {
-        prefix + "weight": gain(prefix + "weight", norm.weight * scale),
-        prefix + "bias": torch.zeros_like(scale),
-        prefix + "running_mean": torch.zeros_like(scale),
-        prefix + "running_var": torch.full_like(scale, 1 - norm.eps),
-    }
 
 
 @dataclass
@@ -200,22 +131,32 @@ class Retraced(Linear):
 
 
 def through_paths(
-    network: nn.Module, ones: dict[str, Tensor], squares: dict[str, Tensor], batch: Tensor, routed: bool = True
+    network: nn.Module,
+    ones: dict[str, Tensor],
+    squares: dict[str, Tensor],
+    given: tuple[Tensor, ...],
+    routed: bool = True,
 ) -> Tensor:
     """PX's sum over images and outputs of activity times strength, differentiable in `squares`.
 
-    Activity is the network with the state `ones` on squared inputs, through the gates of the network itself on
-    `batch`, and counts as constant; strength is that with `squares` on ones, without gates. Unless `routed`, both
-    leave max-pools their own choice.
+    The network is given images or noise, and after these labels if there are any. Activity is the network with the
+    state `ones` on squared inputs, through the gates of the network itself as it is `given` them, and counts as
+    constant; strength is that with `squares` on ones, without gates. Strength is the same for all images up to the
+    first max-pool, so of one image, unless labels tell images apart: then of each, with its label. Unless `routed`,
+    both leave max-pools their own choice.
     """
+    batch, *labels = given
+    told = classes_told(network.modules())
+    apart = 1 if told is None else len(batch)
     trace = Trace()
     with torch.no_grad():
         with Recorded(trace):
-            network(batch)
+            network(*given)
         with Retraced(trace, gated=True, routed=routed):
-            activity = functional_call(network, ones, (batch.square(),))
+            activity = functional_call(network, ones, (batch.square(), *labels))
     with Retraced(trace, gated=False, routed=routed):
-        strength = functional_call(network, squares, (torch.ones_like(batch[:1]),))
+        lone = (torch.ones_like(batch[:apart]), *(part[:apart] for part in labels))
+        strength = functional_call(network, squares, lone)
     total: Tensor = (activity * strength).sum()
     return total
 

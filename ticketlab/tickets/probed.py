@@ -50,10 +50,13 @@ def own_name(layer: str) -> str:
     return layer.partition(".")[2]
 
 
-def probe_inputs(subject: Subject, network: str, precision: Literal["float32", "float64"]) -> Iterator[Tensor]:
-    """What one network is given in each probe batch, one after the other."""
+def probe_inputs(
+    subject: Subject, network: str, precision: Literal["float32", "float64"]
+) -> Iterator[tuple[Tensor, ...]]:
+    """What one network is given in each probe batch, one after the other: images or noise in a precision, then labels."""
     for number in range(len(subject.batches)):
-        yield subject.inputs(number)[network].to(DTYPES[precision])
+        first, *labels = subject.inputs(number)[network]
+        yield first.to(DTYPES[precision]), *labels
 
 
 Derive = Callable[[Tensor, list[nn.Parameter], list[str]], Sequence[Tensor]]

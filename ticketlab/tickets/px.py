@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from ticketlab.tickets.paths import path_state, through_paths
+from ticketlab.tickets.path_state import path_state
+from ticketlab.tickets.paths import through_paths
 from ticketlab.tickets.probed import gradient_of_sum, own_name, private_networks, probe_inputs
 from ticketlab.tickets.px_released import cvpr24_scores, eval_scores
 from ticketlab.tickets.scope import of_each_network
@@ -27,6 +28,7 @@ def scores(options: Px, subject: Subject) -> dict[str, Tensor]:
     with squared weights on ones. A and B take every max-pool's choice from G; biases and batch-norm shifts are dropped,
     batch normalisation is a factor s = gamma / sqrt(variance + eps) on a path (s^2 in B, 1 in A), a spectrally
     normalised layer weighs w / sigma with sigma constant. Every pixel of a generator is an output, before its tanh.
+    Where normalisation is by class, an image takes the paths of its own: v_p is then that of the class of x_n.
 
     Per probe batch one forward pass of G and of A, and one forward and backward of B, on one image up to the first
     max-pool. The released variants are in `ticketlab.tickets.px_released`.
@@ -46,12 +48,12 @@ def scores(options: Px, subject: Subject) -> dict[str, Tensor]:
     return found
 
 
-def _path_scores(network: nn.Module, kept: Mapping[str, Tensor], images: Iterable[Tensor]) -> list[Tensor]:
+def _path_scores(network: nn.Module, kept: Mapping[str, Tensor], images: Iterable[tuple[Tensor, ...]]) -> list[Tensor]:
     ones = path_state(network, lambda name, factor: _one_where_kept(factor, kept.get(name)))
     squares = path_state(network, lambda _, factor: factor.square())
     flows = [squares[name].requires_grad_() for name in kept]
     slopes = gradient_of_sum((through_paths(network, ones, squares, batch) for batch in images), flows)
-    return [flow.detach() * slope for flow, slope in zip(flows, slopes, strict=True)]
+    return [slope.mul_(flow.detach()) for flow, slope in zip(flows, slopes, strict=True)]
 
 
 def _one_where_kept(factor: Tensor, kept: Tensor | None) -> Tensor:

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ticketlab.tickets.paths import SINGULAR, Linear, Retraced, Trace, plain_state, through_paths
+from ticketlab.tickets.path_state import SINGULAR, plain_state
+from ticketlab.tickets.paths import Linear, Retraced, Trace, through_paths
 from ticketlab.tickets.probed import gradient_of_sum, set_mode
 
 
-def eval_scores(network: nn.Module, kept: Mapping[str, Tensor], images: Iterable[Tensor]) -> list[Tensor]:
+def eval_scores(network: nn.Module, kept: Mapping[str, Tensor], images: Iterable[tuple[Tensor, ...]]) -> list[Tensor]:
     """|dR/dv| theta^2 of the weights named in `kept`: the code of February 2025, its copies in eval mode.
 
     R = sum z1 z2, z1 from ones (where kept) on x^2 through the gates, z2 from v = theta^2 on ones without ReLU. Every
@@ -35,7 +36,7 @@ def _stays(name: str) -> bool:
     return "bn" in name or "fc" in name or name.endswith(SINGULAR)
 
 
-def cvpr24_scores(network: nn.Module, names: list[str], images: Iterable[Tensor]) -> list[Tensor]:
+def cvpr24_scores(network: nn.Module, names: list[str], images: Iterable[tuple[Tensor, ...]]) -> list[Tensor]:
     """|dR/dv| |theta|^5 of the weights named: the code of April 2024.
 
     R = sum z1 z2, z1 the network's own outputs (the fill with ones acted on a temporary), z2 from v = theta^2 on x
@@ -50,9 +51,9 @@ def cvpr24_scores(network: nn.Module, names: list[str], images: Iterable[Tensor]
     def terms() -> Iterator[Tensor]:
         for batch in images:
             with torch.no_grad(), Linear():
-                outputs = network(batch)
+                outputs = network(*batch)
             with Retraced(Trace(), gated=False, routed=False):
-                strengths = functional_call(network, squares, (batch,))
+                strengths = functional_call(network, squares, batch)
             yield (outputs * strengths).sum()
 
     slopes = gradient_of_sum(terms(), flows)

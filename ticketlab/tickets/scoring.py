@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import torch
 
 from ticketlab.errors import Diverged, TicketlabError
 from ticketlab.made import made
+from ticketlab.tickets.layout import memory_axes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +43,6 @@ def _checked(name: str, score: Tensor, weight: Tensor, made_by: str) -> Tensor:
         )
     score = score.detach().cpu()
     # What is not finite is among the extremes; looking for them makes no tensor as large as the weights.
-    if not torch.isfinite(torch.stack(torch.aminmax(score))).all():
+    if not all(map(isfinite, map(float, torch.aminmax(score.permute(memory_axes(score)))))):
         raise Diverged(f"{name}: a score is not finite", where=made_by)
     return score

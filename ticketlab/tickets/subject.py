@@ -36,12 +36,15 @@ class Subject:
     key: the address of this round's random draws.
     networks(precision): the networks in eval mode, on their device, carrying `weights` with `mask` applied, in a
         floating-point type or, without one, in their own. Each call makes private modules, so whatever a method does to
-        parameters, buffers, gradients or modes is gone with them; and they are gone when the next round begins.
-        Parameter p of network n is the layer "n.p".
+        parameters, buffers, gradients or modes is gone with them; and they are gone when the next round begins, but
+        for modules that the method keeps in `memory`. Parameter p of network n is the layer "n.p".
     shapes: the shape of one input of each network, for methods that look at no data; `shape(network)` asks for it.
     batches: how many images each batch of the probe set has. The probe set is drawn once, balanced by class, without
         augmentation; its batches are numbered from 0 and the same in every call and every round.
-    inputs(number): what each network is given in that batch: scaled images, or noise for a generator.
+    inputs(number): what each network is given in that batch, as `network(*given)`: scaled images, or noise for a
+        generator; after these their labels, for a critic and for a generator that is conditional.
+    memory: what the method keeps from round to round. It begins empty, and the weights are the same as long as it lasts;
+        the scores must be those of a method that remembers nothing.
     losses(networks, number): for each network its scalar training loss (a mean) on that batch, differentiable through
         the modules given, which may be wrapped, and may be of double precision.
 
@@ -55,9 +58,10 @@ class Subject:
     networks: Callable[..., Mapping[str, nn.Module]] = _no_networks
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     batches: tuple[int, ...] = ()
-    inputs: Callable[[int], Mapping[str, Tensor]] = _no_inputs
+    inputs: Callable[[int], Mapping[str, tuple[Tensor, ...]]] = _no_inputs
     losses: Callable[[Mapping[str, nn.Module], int], Mapping[str, Tensor]] = _no_losses
+    memory: dict[str, Any] = field(default_factory=dict)
 
     def shape(self, network: str) -> tuple[int, ...]:
         """The shape of one input of a network, without the batch: (C, S, S) for images, (latent,) for noise."""
-        return self.shapes[network] if network in self.shapes else tuple(self.inputs(0)[network].shape[1:])
+        return self.shapes[network] if network in self.shapes else tuple(self.inputs(0)[network][0].shape[1:])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -41,6 +41,10 @@ def hinge(setup: Setup) -> AdversarialTraining:
 def non_saturating(setup: Setup) -> AdversarialTraining:
     """Training with the logistic loss, non-saturating for the generator (Goodfellow et al. 2014)."""
     return AdversarialTraining(setup, NON_SATURATING)
+
+
+_SIDE = {"critic": "fake", "generator": "generator"}
+"""By whose turn it is, the purpose that draws the augmentations of generated images."""
 
 
 class AdversarialTraining:
@@ -114,37 +118,38 @@ class AdversarialTraining:
         with torch.no_grad():
             made_up = players.generate(*entering)
         real = players.judged(images, self._shown("real", number, images), labels)
-        fake = players.judged(made_up, self._shown("fake", number, made_up), *entering[1:])
-        return CriticTurn(
-            number=number,
-            generator=players.generator,
-            critic=players.critic,
-            losses=self._loss,
-            entering=entering,
-            fake=fake,
-            loss=self._loss.critic(real.scores, fake.scores),
-            show=partial(self._shown, "fake", number),
-            key=self._setup.key.of("regulariser", "critic", number),
-            precision=self._setup.precision,
-            real=real,
-        )
+        turn = self._turn(players, "critic", number, entering, made_up, partial(self._loss.critic, real.scores))
+        return CriticTurn(**vars(turn), real=real)
 
     def _generator_turn(self, players: Players, number: int) -> GeneratorTurn:
         entering = self.entering(self._options.generator_batch, "generator", number)
         images, grid = players.make(entering)
-        fake = players.judged(images, self._shown("generator", number, images), *entering[1:])
-        return GeneratorTurn(
+        turn = self._turn(players, "generator", number, entering, images, self._loss.generator)
+        return GeneratorTurn(**vars(turn), grid=grid)
+
+    def _turn(
+        self,
+        players: Players,
+        player: str,
+        number: int,
+        entering: tuple[Tensor, ...],
+        images: Tensor,
+        loss: Callable[[Tensor], Tensor],
+    ) -> Turn:
+        """What both players' turns have: `images`, made of `entering`, are judged, and `loss` is of their scores."""
+        show = partial(self._shown, _SIDE[player], number)
+        fake = players.judged(images, show(images), *entering[1:])
+        return Turn(
             number=number,
             generator=players.generator,
             critic=players.critic,
             losses=self._loss,
             entering=entering,
             fake=fake,
-            loss=self._loss.generator(fake.scores),
-            show=partial(self._shown, "generator", number),
-            key=self._setup.key.of("regulariser", "generator", number),
+            loss=loss(fake.scores),
+            show=show,
+            key=self._setup.key.of("regulariser", player, number),
             precision=self._setup.precision,
-            grid=grid,
         )
 
     def _shown(self, side: str, number: int, images: Tensor) -> Tensor:
@@ -163,10 +168,10 @@ class AdversarialTraining:
         drawn = generator.entering(count, self._setup.key.of("noise", player, number))
         return tuple(part.to(self._device, non_blocking=True) for part in drawn)
 
-    def inputs(self, number: int) -> dict[str, Tensor]:
-        """The noise of a generator update, and the real images of a critic update."""
+    def inputs(self, number: int) -> dict[str, tuple[Tensor, ...]]:
+        """What enters the generator in its update, and the real images of a critic update with their labels."""
         entering = self.entering(self._options.generator_batch, "generator", number)
-        return {"generator": entering[0], "critic": self.real(number)[0]}
+        return {"generator": entering, "critic": self.real(number)}
 
     def losses(self, networks: Mapping[str, nn.Module], number: int) -> dict[str, Tensor]:
         """Both players' own losses, for a given generator and critic; regularisers add nothing here."""

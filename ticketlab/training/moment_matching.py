@@ -137,9 +137,9 @@ class MomentMatchingTraining:
         mean, variance = (directions[name].detach() @ differences[name] for name in MOMENTS)
         return mean + variance
 
-    def inputs(self, number: int) -> dict[str, Tensor]:
-        """The noise of an update."""
-        return {"generator": self._entering(number)[0]}
+    def inputs(self, number: int) -> dict[str, tuple[Tensor, ...]]:
+        """What the images of an update are made of."""
+        return {"generator": self._entering(number)}
 
     def losses(self, networks: Mapping[str, nn.Module], number: int) -> dict[str, Tensor]:
         """The loss of a given generator, along the averages, or before any update along its own differences."""

@@ -145,8 +145,8 @@ class Training(Protocol):
         """Do one step; the losses, as scalars still on the device."""
         ...
 
-    def inputs(self, number: int) -> dict[str, Tensor]:
-        """What each network is given in update `number`: images, or noise."""
+    def inputs(self, number: int) -> dict[str, tuple[Tensor, ...]]:
+        """What each network is given in update `number`: images or noise, and after these the labels that it is told."""
         ...
 
     def losses(self, networks: Mapping[str, nn.Module], number: int) -> dict[str, Tensor]:

@@ -62,9 +62,9 @@ class SupervisedTraining:
             outputs = forward(images)
             return self._loss_of(widened(outputs), labels)
 
-    def inputs(self, number: int) -> dict[str, Tensor]:
+    def inputs(self, number: int) -> dict[str, tuple[Tensor, ...]]:
         """The images of a batch."""
-        return {self._name: self._batch(self._setup, number)[0]}
+        return {self._name: self._batch(self._setup, number)[:1]}
 
     def losses(self, networks: Mapping[str, nn.Module], number: int) -> dict[str, Tensor]:
         """The loss of a given network on a batch."""

@@ -27,9 +27,9 @@ def perform(asked: Step, place: Workplace) -> None:
     step = cast("Curve", asked)
     device = arrange(step.compute)
     measure = measurer(step.measurement, step.images, step.seed, place, device)
-    numbers = range(step.every, step.end, step.every)
+    numbers = step.numbers
     done = list(takewhile(lambda number: _is_measured(number, place), numbers))
-    place.going_on(done[-1] if done else 0)
+    place.going_on(done[-1] if done else step.begin)
     for number in numbers[len(done) :]:
         snapshot = place.input("weights", snapshot_file(number))
         assert snapshot is not None, "snapshots of a training are measured"

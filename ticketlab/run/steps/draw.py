@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from torch import Tensor, nn
 
@@ -43,6 +43,7 @@ def perform(asked: Step, place: Workplace) -> None:
     _give_ranked_weights(networks, step, place)
     weights = _prunable(networks, step)
     offered = offers(step, place, networks)
+    memory: dict[str, Any] = {}
     # Rounds are gone on with only in the arithmetic they were begun with.
     so_far = place.folder / f"so-far-{sha256_bytes(arrange(step.taken).arithmetic.encode())[:16]}.safetensors"
     mask, done, layers = _resumed(so_far, place, step.first - 1)
@@ -52,7 +53,7 @@ def perform(asked: Step, place: Workplace) -> None:
             raise Interrupted(
                 f"stopped before round {number} of {step.round}", mend="the same command goes on from here"
             )
-        mask = _drawn(step, weights, mask or _dense(weights), number, offered)
+        mask = _drawn(step, weights, mask or _dense(weights), number, offered, memory)
         layers = layers.after(mask, number)
         if layers.died_in(number):
             place.collapsed(number, layers.died_in(number))
@@ -66,11 +67,19 @@ def perform(asked: Step, place: Workplace) -> None:
     write_ticket(place.out / "ticket.safetensors", mask, replace(about, round=step.round))
 
 
-def _drawn(step: Draw, weights: dict[str, PrunableWeight], before: Mask, number: int, offered: Offers) -> Mask:
+def _drawn(
+    step: Draw,
+    weights: dict[str, PrunableWeight],
+    before: Mask,
+    number: int,
+    offered: Offers,
+    memory: dict[str, Any],
+) -> Mask:
     subject = Subject(
         weights={layer: weight.parameter.detach() for layer, weight in weights.items()},
         mask=before,
         key=Key(step.seed).of("draw", number),
+        memory=memory,
         **offered(before),
     )
     kinds = {layer: weight.kind for layer, weight in weights.items()}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from ticketlab.plan.steps import Curve, Evaluate, Step
+    from ticketlab.plan.steps import Evaluate, Measured, Step
     from ticketlab.run.device import Device
     from ticketlab.run.workplace import Workplace
 
@@ -33,7 +33,7 @@ def perform(asked: Step, place: Workplace) -> None:
         write_atomically(place.out / "samples.png", found.grid)
 
 
-def trained_network(step: Evaluate | Curve, path: Path, device: Device) -> nn.Module:
+def trained_network(step: Measured, path: Path, device: Device) -> nn.Module:
     """The network that is measured, from a file of a training's weights or of a snapshot; averaged where there is an average."""
     trained = trained_weights(path)
     averages = {name.removeprefix("ema."): value for name, value in trained.items() if name.startswith("ema.")}

@@ -96,7 +96,7 @@ def _copies(networks: Mapping[str, nn.Module], device: Device) -> PrivateCopies:
 def _private(copies: PrivateCopies, mask: Mask) -> Callable[..., dict[str, nn.Module]]:
     """A round's way to private networks under its mask; those of the rounds before are not needed any more."""
     copies.begin()
-    return partial(copies.make, dict(mask))
+    return partial(copies.make, mask)
 
 
 def _probe(step: Draw, place: Workplace, device: Device) -> Probe:

@@ -1,0 +1,90 @@
+"""Networks as sums over paths: weights without signs, nothing added on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ticketlab.errors import TicketlabError
+from ticketlab.models.prunable import layer_kind
+from ticketlab.models.spectral import SpectralLayer
+
+Gain = Callable[[str, Tensor], Tensor]
+"""From the name of a parameter and the factor it puts on a path to the factor it is replaced by."""
+
+SINGULAR = ("weight_u", "weight_v")
+
+
+@torch.no_grad()
+def plain_state(network: nn.Module) -> dict[str, Tensor]:
+    """Parameters and floating-point buffers by name, with spectrally normalised layers made ordinary ones of w / sigma.
+
+    Values are those of `network` in eval mode; most share its memory. For `torch.func.functional_call`, under which
+    sigma counts as a constant.
+    """
+    state: dict[str, Tensor] = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    for path, module in network.named_modules():
+        if isinstance(module, SpectralLayer):
+            prefix = f"{path}." if path else ""
+            state[prefix + "weight_orig"] = module.effective_weight()
+            # Without singular vectors sigma counts as 1.
+            state |= {prefix + name: torch.zeros_like(state[prefix + name]) for name in SINGULAR}
+    return {name: value.detach() for name, value in state.items() if value.is_floating_point()}
+
+
+@torch.no_grad()
+def path_state(network: nn.Module, gain: Gain) -> dict[str, Tensor]:
+    """Parameters and buffers with which `network`, in eval mode, adds up products of `gain(name, factor)` over paths.
+
+    The factors on a path are the weights of its conv and linear layers, w / sigma where they are spectrally normalised
+    (sigma counts as a constant), and the scales s = gamma / sqrt(variance + eps) of its batch normalisation. What is
+    added on the way is zero: biases, batch-norm shifts and running means. TicketlabError for layers with parameters that
+    are neither. For `torch.func.functional_call`. `gain` is asked once for each factor, and may work in place on a
+    network that is not needed any more.
+
+    Conditional batch normalisation, whose `weight` and `bias` are (classes, channels), is one plain normalisation for
+    each class, over statistics that they share: an image of class k takes paths with the factors s_k = gamma_k /
+    sqrt(variance + eps), and without the shift of its class. A label chooses among networks with the same weights and
+    is no input, so within each of these networks all that holds of plain ones holds as it is.
+    """
+    state: dict[str, Tensor] = {}
+    for path, module in network.named_modules():
+        if isinstance(module, _BatchNorm):
+            state |= _scaling(module, f"{path}." if path else "", gain)
+        elif layer_kind(module) is None and any(True for _ in module.parameters(recurse=False)):
+            raise TicketlabError(
+                f"{path or 'the network'}: what a {type(module).__name__} puts on a path is not known to this method: "
+                "whether its parameters multiply what comes in, or are added to it, its class does not say",
+                mend="build normalisation by class as ConditionalBatchNorm2d of ticketlab.models.conditional, score only "
+                "networks without such layers (ticket.networks), or take a method that looks at losses, as snip",
+            )
+    for name, value in plain_state(network).items():
+        if name not in state:
+            state[name] = _without_shift(name, value, gain)
+    return state
+
+
+def _without_shift(name: str, value: Tensor, gain: Gain) -> Tensor:
+    last = name.rpartition(".")[2]
+    if last in SINGULAR:
+        return value
+    return torch.zeros_like(value) if last == "bias" else gain(name, value)
+
+
+def _scaling(norm: _BatchNorm, prefix: str, gain: Gain) -> dict[str, Tensor]:
+    if norm.running_var is None or norm.running_mean is None:
+        raise TicketlabError(f"{prefix[:-1]}: batch normalisation without running statistics has no scale of its own")
+    scale = torch.rsqrt(norm.running_var + norm.eps)
+    still = torch.zeros_like(scale)
+    if not norm.affine:
+        variance = gain(prefix + "weight", scale).square().reciprocal()
+        return {prefix + "running_mean": still, prefix + "running_var": variance - norm.eps}
+    return {
+        prefix + "weight": gain(prefix + "weight", norm.weight * scale),
+        prefix + "bias": torch.zeros_like(norm.bias),
+        prefix + "running_mean": still,
+        prefix + "running_var": torch.full_like(scale, 1 - norm.eps),
+    }
