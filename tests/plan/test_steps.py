@@ -15,7 +15,7 @@ from ticketlab.spec.compute import Compute
 from ticketlab.spec.evaluate import LabClassifier
 
 KINDS = ("subset", "train", "draw", "control", "statistics", "curve", "evaluate")
-HARMLESS = {"label", "checkpoint_seconds", "log_every"}
+HARMLESS = {"label", "checkpoint_seconds", "log_every", "workers"}
 
 
 def step_of(plan: Plan, kind: str) -> Step:
@@ -119,6 +119,7 @@ def test_every_choice_among_the_asked_values_brings_its_source(planned: Callable
         "ticketlab.training.optimizers",
         "ticketlab.training.rates",
         "ticketlab.augment.diffaugment",
+        "ticketlab.datasets.held",
         "ticketlab.datasets.labels",
     }
     measuring = {"run.steps.measure_samples", "metrics.extractors", "metrics.frechet", "metrics.prdc", "models.convnet"}

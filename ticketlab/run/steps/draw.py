@@ -60,7 +60,7 @@ def perform(asked: Step, place: Workplace) -> None:
         place.log(number, _row(mask, layers))
         if number < step.round:
             place.settle()
-            layers.write(so_far.with_suffix(".json"))
+            layers.write(_layers_of(so_far))
             write_ticket(so_far, mask, replace(about, round=number))
     assert mask is not None, "a draw has at least one round"
     layers.write(place.out / LAYERS)
@@ -110,7 +110,7 @@ def _resumed(so_far: Path, place: Workplace, before: int) -> tuple[Mask | None, 
         try:
             mask, facts, _ = read_ticket(so_far)
             # Of a round later than the mask's, where the kill came between the two files: that round comes again.
-            noted = Layers.read(so_far.with_suffix(".json"))
+            noted = Layers.read(_layers_of(so_far))
         except CorruptFile:
             # Nothing is lost but time: rounds are a function of the step's inputs.
             so_far.unlink()
@@ -120,6 +120,11 @@ def _resumed(so_far: Path, place: Workplace, before: int) -> tuple[Mask | None, 
     if path is None or described is None:
         return None, before, Layers()
     return read_ticket(path)[0], before, Layers.read(described)
+
+
+def _layers_of(so_far: Path) -> Path:
+    """Beside the mask of an unfinished drawing: what is left of its layers."""
+    return so_far.with_name(f"layers-{so_far.stem}.json")
 
 
 def _give_ranked_weights(networks: dict[str, nn.Module], step: Draw, place: Workplace) -> None:
