@@ -143,15 +143,16 @@ def test_a_file_that_holds_no_such_key_is_refused_with_the_way_to_make_one(
     wrong = tmp_path / "wrong.pem"
     ed25519 = Ed25519PrivateKey.from_private_bytes(SECRET)
     curve = generate_private_key(SECP256R1())
-    for content in (
-        b"",
-        b"junk",
-        public.read_bytes(),
-        curve.private_bytes(PEM, PKCS8, NoEncryption()),
-        ed25519.private_bytes(PEM, PKCS8, BestAvailableEncryption(b"word")),
+    none, other = "holds no key without password", "not an ed25519 private key"
+    for content, words in (
+        (b"", none),
+        (b"junk", none),
+        (public.read_bytes(), none),
+        (curve.private_bytes(PEM, PKCS8, NoEncryption()), other),
+        (ed25519.private_bytes(PEM, PKCS8, BestAvailableEncryption(b"word")), none),
     ):
         wrong.write_bytes(content)
-        with pytest.raises(EnvironmentProblem) as caught:
+        with pytest.raises(EnvironmentProblem, match=words) as caught:
             sign(STATEMENT, wrong)
         assert "openssl genpkey" in caught.value.mend
     for content in (b"junk", private.read_bytes(), curve.public_key().public_bytes(PEM, SPKI)):

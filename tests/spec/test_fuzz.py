@@ -95,6 +95,7 @@ def outcome(
     AssertionError for a refusal that is none of these, and any other error as it is.
     """
     file = folder / "x.yaml"
+    file.unlink(missing_ok=True)  # a file that is written over goes to the disk each time
     file.write_bytes(content)
     started = time.process_time()
     try:

@@ -266,6 +266,11 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], tuple[str | int, ...]]] = [
     ),
     (MOMENTS, {"train": {"augment": [{"kind": "flip"}]}}, ("train", "augment")),
     (MOMENTS, {"evaluate": {"extractor": "random_conv"}}, ("train", "extractor")),
+    (
+        MOMENTS,
+        {"evaluate": {"extractor": {"kind": "lab_classifier", "model": {"kind": "sngan"}}}},
+        ("evaluate", "extractor", "model"),
+    ),
     (MOMENTS, {"train": {"optimizer": NESTEROV}}, ("train", "optimizer", "nesterov")),
     (
         CLASSIFIER,
@@ -300,6 +305,19 @@ def test_what_makes_no_sense_is_refused_at_its_place_with_a_mend(
     assert caught.value.mend
 
 
+def test_two_samples_are_enough_for_a_kernel_distance() -> None:
+    assert resolved(GAN, evaluate={"metrics": ["kernel"], "samples": 2}).evaluate.samples == 2
+
+
+@pytest.mark.parametrize(("metric", "fewest"), [({"kind": "prdc", "neighbours": 3}, 4), ({"kind": "prdc"}, 6)])
+def test_a_metric_is_refused_with_one_sample_too_few(metric: dict[str, Any], fewest: int) -> None:
+    assert resolved(GAN, evaluate={"metrics": [metric], "samples": fewest}).evaluate.samples == fewest
+    with pytest.raises(Impossible) as caught:
+        resolved(GAN, evaluate={"metrics": [metric], "samples": fewest - 1})
+    assert caught.value.path == ("evaluate", "samples")
+    assert caught.value.mend == f"samples: {fewest}"
+
+
 @pytest.mark.parametrize("page", [GAN, CLASSIFIER])
 def test_a_smoke_spec_is_tiny_and_resolves_to_itself(page: dict[str, Any]) -> None:
     asked = resolved(
@@ -309,13 +327,16 @@ def test_a_smoke_spec_is_tiny_and_resolves_to_itself(page: dict[str, Any]) -> No
         evaluate={"every": 50},
         data={"ratio": 0.5},
     )
+    assert asked.compute.log_every > 1
     dataset = KNOWN[asked.data.dataset]
     tiny = smoke(asked, dataset.classes)
     assert (tiny.train.steps, tiny.train.warmup, tiny.train.batch) == (SMOKE_STEPS, 1, SMOKE_BATCH)
     assert (tiny.data.count, tiny.data.ratio) == (IMAGES, None)
     assert (tiny.ticket.round_steps, tiny.ticket.schedule.rounds) == (SMOKE_STEPS, SMOKE_ROUNDS)  # type: ignore[attr-defined]
     assert tiny.ticket.rewind.step == 1  # type: ignore[attr-defined]
-    assert tiny.evaluate.every == 1
+    assert (tiny.evaluate.every, tiny.compute.log_every) == (1, 1)
+    if page is GAN:
+        assert (tiny.train.generator_batch, tiny.train.n_critic) == (SMOKE_BATCH, 2)  # type: ignore[attr-defined]
     assert all(tiny.evaluate.samples >= metric.fewest_samples for metric in tiny.evaluate.metrics or ())
     assert tiny.model == asked.model
     assert tiny.arms == asked.arms

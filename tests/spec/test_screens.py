@@ -103,6 +103,16 @@ x.yaml:6:1: model.kind: missing
   -> add `kind:` under `model`""",
     ),
     (
+        "a family inside a section without its tag",
+        "steps: 100",
+        "steps: 100\n  optimizer: {lr: 0.1}",
+        [],
+        """\
+x.yaml:13:3: train.optimizer.kind: missing
+     allowed: one of `adam`, `sgd` (Optimiser of the generator)
+  -> add `kind:` under `train.optimizer`""",
+    ),
+    (
         "a misspelt name of a member",
         "model: {kind: sngan, width: 64}",
         "model: sngann",
@@ -306,3 +316,20 @@ def test_a_bad_value_is_named_with_what_is_allowed_and_how_to_mend_it(
     assert allowed.startswith("     allowed: ")
     assert bool(rest) == bool(advice)
     assert not advice or rest[0].startswith(f"  -> {advice}")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (
+            "kind: sngan, width: 64",
+            "kind: mlp, hidden: []",
+            "a list of at least 1 and at most 64, each a whole number >= 1",
+        ),
+        ("  schedule:", "  networks: []\n  schedule:", "a list of at least 1, each text, or null"),
+        ("[{kind: diffaugment}]", "3", "a list of at most 8, each one of `diffaugment`"),
+        ("kind: sngan, width: 64", "kind: lenet, channels: 3", "a list of 2, each a whole number >= 1"),
+    ],
+)
+def test_how_long_a_list_may_be_is_said(page: str, refused: Callable[..., str], old: str, new: str, words: str) -> None:
+    assert f"     allowed: {words}" in refused(page.replace(old, new, 1))

@@ -164,8 +164,15 @@ def test_hostile_files_are_refused_in_bounded_time(content: bytes) -> None:
     assert time.process_time() - started < 3
 
 
+def test_a_file_of_256_kibibytes_is_read_and_one_byte_more_is_not() -> None:
+    page = b"a: 1\n#" + b"x" * (256 * 1024 - 6)
+    assert read_page(page, "f.yaml").data == {"a": 1}
+    with pytest.raises(SpecError, match="262,144 bytes"):
+        read_page(page + b"x", "f.yaml")
+
+
 def test_fifty_levels_are_read_and_fifty_one_are_not() -> None:
-    assert read_page(b"a: " + b"[" * 49 + b"]" * 49, "f.yaml").data
+    assert read_page(b"a: " + b"[" * 50 + b"]" * 50, "f.yaml").data
     with pytest.raises(SpecError, match="more than 50 levels"):
         read_page(b"a: " + b"[" * 51 + b"]" * 51, "f.yaml")
 
