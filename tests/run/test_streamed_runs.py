@@ -71,7 +71,7 @@ def test_an_interrupted_run_goes_on_with_other_helpers_to_the_same_bits(project:
     def sometimes() -> bool:
         nonlocal asked
         asked += 1
-        return asked % 5 == 0
+        return asked % 3 == 0
 
     fresh, stops = True, 0
     for attempt in range(50):
