@@ -104,7 +104,7 @@ MUTATIONS = {
         in_file(f"{RUN}/tickets/*/weights.safetensors"), DIFFERS, "DIFFERS .*weights.safetensors"
     ),
     "a ledger line": Mutation(
-        in_file("ledger.jsonl", 0.5), REFUSED, r"ledger\.jsonl, line \d: the line does not match its seal"
+        in_file("ledger.jsonl", 0.5), REFUSED, r"ledger\.jsonl, line \d: the line (does not match its seal|is not JSON)"
     ),
 }
 
