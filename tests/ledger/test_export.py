@@ -120,6 +120,16 @@ def test_a_run_becomes_a_workflow_run_crate(project: Path, run_facts: RunFacts, 
     assert graph["statement.json"]["about"] == {"@id": "#run-b7e1c2"}
 
 
+@pytest.mark.parametrize(("about", "told"), [("Why not.", "Why not."), ("", "The resolved spec, defaults included.")])
+def test_the_workflow_is_told_in_the_words_of_the_spec(
+    project: Path, run_facts: RunFacts, tmp_path: Path, about: str, told: str
+) -> None:
+    run = replace(run_facts, spec={**run_facts.spec, "about": about})
+    workflow = read(ro_crate(entry_of(project, run), project, tmp_path / "crate"))["spec.json"]
+    assert (workflow["name"], workflow["description"]) == ("quickstart", told)
+    assert workflow["encodingFormat"] == "application/json"
+
+
 def test_a_crate_without_any_file_of_the_run_still_has_its_structure(run_facts: RunFacts, tmp_path: Path) -> None:
     bare = tmp_path / "bare"
     bare.mkdir()

@@ -74,6 +74,9 @@ def test_a_changed_file_is_named_by_its_part(run_facts: RunFacts) -> None:
         (found,) = between(run_facts, **{part: (replace(artifact, sha256=OTHER),)})
         place = f"{part.removesuffix('s') if part in ('extractors', 'starts') else part}.{artifact.name}.sha256"
         assert found == Difference("data", place, artifact.sha256, OTHER)
+    (dataset,), renamed = run_facts.data, "1" * 32 + ".dir"
+    (found,) = between(run_facts, data=(replace(dataset, md5=renamed),))
+    assert found == Difference("data", "data.fashion-mnist.md5", dataset.md5, renamed)
     mask = run_facts.subjects[0]
     (found,) = between(run_facts, subjects=(replace(mask, sha256=OTHER), *run_facts.subjects[1:]))
     assert found == Difference("result", "files.mask.sha256", mask.sha256, OTHER)

@@ -187,6 +187,13 @@ def chain(tmp_path: Path) -> Chain:
 def test_a_signed_head_stands_for_all_entries_and_lets_the_chain_grow(chain: Chain, keys: tuple[Path, Path]) -> None:
     private, public = keys
     envelope = sign_head(chain, private)
+    last = list(chain.entries())[-1]
+    assert json.loads(b64decode(envelope["payload"])) == {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": chain.path.name, "digest": {"sha256": last.digest}}],
+        "predicateType": "urn:ticketlab:ledger-head:v1",
+        "predicate": {"entries": 3},
+    }
     chain.append({"number": 3})
     head = check_head(chain, envelope, public)
     assert head.entries == 3

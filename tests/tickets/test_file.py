@@ -277,8 +277,11 @@ def test_a_missing_file_is_a_users_error(tmp_path: Path) -> None:
     "change",
     [
         {"method": ""},
+        {"method": "m" * 201},
+        {"method": 3},
         {"round": -1},
         {"round": True},
+        {"seed": -1},
         {"seed": 2**63},
         {"seed": 1.0},
         {"initial_weights": "AB" * 32},
@@ -289,3 +292,11 @@ def test_facts_that_make_no_sense_are_refused(change: dict[str, object]) -> None
     facts = {"method": "magnitude", "round": 1, "seed": 0, "initial_weights": "ab" * 32}
     with pytest.raises(ValueError, match=next(iter(change))):
         TicketFacts(**(facts | change))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "change", [{"method": "m" * 200}, {"method": "m"}, {"round": 0}, {"seed": 0}, {"seed": 2**63 - 1}]
+)
+def test_facts_at_their_bounds_are_accepted(change: dict[str, object]) -> None:
+    facts = {"method": "magnitude", "round": 1, "seed": 0, "initial_weights": "ab" * 32}
+    assert TicketFacts(**(facts | change))  # type: ignore[arg-type]

@@ -61,3 +61,12 @@ def test_scores_have_both_signs_and_are_zero_where_pruned(bench: Callable[..., A
         assert not bool(values[~mask[layer]].any())
     flat = torch.cat([values.flatten() for values in score(GRASP, made.subject()).values()])
     assert float(flat.min()) < 0 < float(flat.max())
+
+
+def test_the_temperature_divides_what_a_critic_says_and_not_the_images_it_sees(bench: Callable[..., Any]) -> None:
+    made = bench("sngan")
+    one, four = (score(GRASP.model_copy(update={"temperature": t}), made.subject()) for t in (1.0, 4.0))
+    for layer, values in one.items():
+        if network_of(layer) == "generator":  # whose loss is linear in the critic's scores
+            largest = float(values.abs().max())
+            assert torch.allclose(four[layer] * 4.0**2, values, rtol=1e-8, atol=1e-10 * largest)
