@@ -360,6 +360,14 @@ def test_a_smoke_spec_draws_where_the_spec_draws() -> None:
     assert (dense.ticket.method, dense.arms) == ("none", (Dense(),))  # type: ignore[attr-defined]
 
 
+def test_a_smoke_spec_scores_one_image_of_each_class_and_listens_after_each_step() -> None:
+    probing = {"method": "ntk_sap", "schedule": {"density": 0.5}, "draws": 7, "probe": {"per_class": 3}}
+    tiny: Any = smoke(resolved(CLASSIFIER, ticket=probing), 10).ticket
+    assert (tiny.draws, tiny.probe.per_class) == (1, 1)
+    listening = resolved(GAN, ticket={"method": "regenerative", "every": 50})
+    assert smoke(listening, 10).ticket.every == 1  # type: ignore[attr-defined]
+
+
 def test_a_smoke_spec_with_many_neighbours_generates_enough() -> None:
     asked = resolved(GAN, evaluate={"metrics": [{"kind": "prdc", "neighbours": 100}], "samples": 5000})
     assert smoke(asked, 10).evaluate.samples == 101
