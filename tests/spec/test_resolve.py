@@ -281,6 +281,11 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], tuple[str | int, ...]]] = [
         {"ticket": {"method": "edge_popup", "density": 0.5, "search": {**CLASSIFIER["train"], "warmup": 100}}},
         ("ticket", "search", "warmup"),
     ),
+    (
+        CLASSIFIER,
+        {"ticket": {"method": "edge_popup", "density": 0.5, "optimizer": NESTEROV}},
+        ("ticket", "optimizer", "nesterov"),
+    ),
     (GAN, {"ticket": {"method": "edge_popup", "density": 0.5}}, ("train", "ema")),
     (GAN, {"ticket": {"method": "edge_popup", "density": 0.5, "search": GAN["train"]}}, ("ticket", "search", "ema")),
     (GAN, {"ticket": {"method": "regenerative", "every": 20}, "evaluate": {"every": 50}}, ("evaluate", "every")),
