@@ -97,6 +97,12 @@ def test_an_objective_refuses_a_model_without_the_networks_it_trains() -> None:
     assert caught.value.path == ("train", "objective")
 
 
+def test_the_estimate_counts_the_images_of_both_players() -> None:
+    game = Hinge(steps=1, critic_optimizer=Adam(), batch=8, generator_batch=4, n_critic=5)
+    # Forward 1, with a backward 3. Five critic updates on 8 real and 8 made images each, one generator update on 4.
+    assert game.forwards(("generator", "critic")) == {"generator": 5 * 8 + 3 * 4, "critic": 5 * 3 * (8 + 8) + 3 * 4}
+
+
 def test_the_estimate_counts_what_is_added() -> None:
     plain = Hinge(steps=1, critic_optimizer=Adam(), batch=2, generator_batch=10, n_critic=1)
     three = plain.model_copy(update={"regularisers": (AdversarialFeatures(steps=3),)})

@@ -282,6 +282,11 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], tuple[str | int, ...]]] = [
         {"ticket": {"method": "edge_popup", "density": 0.5, "search": {**CLASSIFIER["train"], "warmup": 100}}},
         ("ticket", "search", "warmup"),
     ),
+    (
+        CLASSIFIER,
+        {"ticket": {"method": "edge_popup", "density": 0.5, "optimizer": NESTEROV}},
+        ("ticket", "optimizer", "nesterov"),
+    ),
     (GAN, {"ticket": {"method": "edge_popup", "density": 0.5}}, ("train", "ema")),
     (GAN, {"ticket": {"method": "edge_popup", "density": 0.5, "search": GAN["train"]}}, ("ticket", "search", "ema")),
     (GAN, {"ticket": {"method": "regenerative", "every": 20}, "evaluate": {"every": 50}}, ("evaluate", "every")),
@@ -359,6 +364,14 @@ def test_a_smoke_spec_draws_where_the_spec_draws() -> None:
     assert smoke(at_initialisation, 10).ticket.round_steps == 0  # type: ignore[attr-defined]
     dense = smoke(resolved(CLASSIFIER), 10)
     assert (dense.ticket.method, dense.arms) == ("none", (Dense(),))  # type: ignore[attr-defined]
+
+
+def test_a_smoke_spec_scores_one_image_of_each_class_and_listens_after_each_step() -> None:
+    probing = {"method": "ntk_sap", "schedule": {"density": 0.5}, "draws": 7, "probe": {"per_class": 3}}
+    tiny: Any = smoke(resolved(CLASSIFIER, ticket=probing), 10).ticket
+    assert (tiny.draws, tiny.probe.per_class) == (1, 1)
+    listening = resolved(GAN, ticket={"method": "regenerative", "every": 50})
+    assert smoke(listening, 10).ticket.every == 1  # type: ignore[attr-defined]
 
 
 def test_a_smoke_spec_with_many_neighbours_generates_enough() -> None:
