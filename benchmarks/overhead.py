@@ -50,9 +50,9 @@ def data(batch: int) -> tuple[Tensor, Tensor, Batches]:
 
 
 def lab_loop(
-    model: ModelChoice, objective: Objective, make: Callable[[Setup], Training], compute: Compute
+    model: ModelChoice, objective: Objective, make: Callable[[Setup], Training], compute: Compute, folder: Path
 ) -> Callable[[int], None]:
-    """Steps of the lab's loop as `ticketlab run` does them: masked, logged, checked, resumable."""
+    """Steps of the lab's loop as `ticketlab run` does them: masked, logged in `folder`, checked, resumable."""
     device = arrange(compute)
     networks = build(model, SHAPE, Key(0))
     for network in networks.values():
@@ -76,7 +76,6 @@ def lab_loop(
         compile=device.compiled,
     )
     training = make(setup)
-    folder = Path(tempfile.mkdtemp())
     journal = Journal(folder / "journal.jsonl")
     done = [0]
 
@@ -166,11 +165,12 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=None)
     asked = parser.parse_args()
     compute = Compute(threads=asked.threads)
+    folder = Path(tempfile.mkdtemp())
     gan = Sngan(width=64, critic_width=64)
     adversarial = Hinge(steps=10**6, critic_optimizer=Adam(), n_critic=2, batch=32, generator_batch=32)
     compare(
         "sngan 64, hinge",
-        lab_loop(gan, adversarial, hinge, compute),
+        lab_loop(gan, adversarial, hinge, compute, folder / "gan"),
         bare_gan(gan, adversarial),
         asked.rounds,
         max(2, asked.steps // 10),
@@ -179,7 +179,7 @@ def main() -> None:
     classification = CrossEntropy(steps=10**6, batch=64, optimizer=Adam(lr=1e-3, beta1=0.9, beta2=0.999))
     compare(
         "lenet, cross-entropy",
-        lab_loop(lenet, classification, cross_entropy, compute),
+        lab_loop(lenet, classification, cross_entropy, compute, folder / "classifier"),
         bare_classifier(lenet, classification),
         asked.rounds,
         asked.steps,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +47,23 @@ DATASETS: dict[str | None, str] = {"map": "voc2012"}
 SMALLEST = {"gan": "sngan", "classifier": "mlp"}
 """The model of fewest parameters of a task, at the sizes above, where it is small enough for every method by default."""
 DENSITY = 0.5
+
+KILL_TEST = Path(__file__).parents[1] / "end_to_end" / "kill_test.py"
+KILLED: dict[str, dict[str, Any]] = {
+    "classifier": {
+        "data": {"dataset": "fashion-mnist-mini", "count": 200},
+        "train": {"steps": 60, "batch": 16},
+        "evaluate": {"every": 20},
+        "compute": {"log_every": 5},
+    },
+    "gan": {
+        "data": {"dataset": "fashion-mnist-mini", "size": 32, "fit": "pad", "count": 200},
+        "train": {"steps": 24, "batch": 8},
+        "evaluate": {"samples": 40, "every": 8, "extractor": {"kind": "lab_classifier", "steps": 10}},
+        "compute": {"log_every": 4},
+    },
+}
+"""What a run by the command line, on real images, changes of a combination's spec, by task."""
 
 
 def members(section: str) -> list[type[Choice]]:
@@ -160,7 +180,7 @@ def lay(combination: Combination, root: Path, **sections: Any) -> Laid:
     file = root / "spec.yaml"
     page = combination.page()
     for name, values in sections.items():
-        page[name] = {**page[name], **values}
+        page[name] = {**page.get(name, {}), **values}
     YAML(typ="safe").dump(json.loads(json.dumps(page)), file)
     return Laid(file)
 
@@ -231,6 +251,19 @@ def test_a_run_stopped_at_any_question_ends_with_the_same_bits(combination: Comb
         assert stops < 200, "the run never ends"
     assert stops > 0
     assert stopped.published() == published
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("method", [pytest.param(one, id=tag(one)) for one in methods()])
+def test_fifty_kills_at_random_instants_leave_no_trace(method: type[Choice], tmp_path: Path) -> None:
+    """Real runs, not smoke, of the method on the first of the two small models that it is not refused on."""
+    small = [one for one in EVERY if one.method is method and (one.model, one.objective) == smallest(one.model.trains)]
+    combination = next(one for one in small if refusal(one, tmp_path / one.name) is None)
+    spec = lay(combination, tmp_path, **KILLED[combination.model.trains.name]).file
+    command = [sys.executable, KILL_TEST, "--kills", "50", "--spec", spec]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r": 50 kills .*, [1-9]\d* projects finished, each equal to the undisturbed one$", done.stdout)
 
 
 def check_masks(experiment: Experiment, aims: bool) -> None:
