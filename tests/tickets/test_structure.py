@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ticketlab.randomness import Key
+from ticketlab.spec.structure import AboveThreshold as ByThreshold
 from ticketlab.spec.structure import Channels as ByChannel
 from ticketlab.spec.structure import NofM, StructureChoice
 from ticketlab.spec.structure import Weights as ByWeight
 from ticketlab.tickets.controls import random_like, shuffled
 from ticketlab.tickets.mask import Mask
-from ticketlab.tickets.structure import Channels, Groups, structure
+from ticketlab.tickets.structure import AboveThreshold, Channels, Groups, structure
 
 KEY = Key(3)
 
@@ -28,6 +29,34 @@ def scores(**shapes: tuple[int, ...]) -> dict[str, Tensor]:
 
 def dense(given_scores: dict[str, Tensor]) -> Mask:
     return Mask.dense({name: tuple(score.shape) for name, score in given_scores.items()})
+
+
+@given(
+    values=st.lists(st.integers(-2, 3), min_size=12, max_size=12),
+    before=st.lists(st.booleans(), min_size=12, max_size=12),
+    keep=st.integers(0, 12),
+)
+def test_what_equals_the_threshold_goes_with_it(values: list[int], before: list[bool], keep: int) -> None:
+    """The released rule, as it reads: sort, take the last of those that are to go, keep what is greater."""
+    flat = torch.tensor(values, dtype=torch.float32)
+    asked = {"net.a": flat[:8].reshape(2, 4), "net.b": flat[8:]}
+    bits = torch.tensor(before)
+    within = Mask({"net.a": bits[:8].reshape(2, 4), "net.b": bits[8:]})
+    kept = AboveThreshold().select(asked, keep, within)
+    gone = sorted(values)[: 12 - keep]
+    expected = [old and (not gone or value > gone[-1]) for value, old in zip(values, before, strict=True)]
+    assert torch.cat([kept["net.a"].reshape(-1), kept["net.b"]]).tolist() == expected
+
+
+def test_without_ties_the_threshold_keeps_exactly_as_many_round_after_round() -> None:
+    asked = scores(a=(4, 3, 2, 2), b=(6, 5))
+    within = dense(asked)
+    for keep in (60, 25, 4):
+        live = {name: torch.where(within[name], score, 0.0) for name, score in asked.items()}
+        kept = AboveThreshold().select(live, keep, within)
+        exact = structure(ByWeight()).select(live, keep, within)
+        assert all(torch.equal(kept[name], exact[name]) for name in asked)
+        within = Mask(kept)
 
 
 @given(keep=st.integers(0, 130))
@@ -77,7 +106,7 @@ def test_inputs_beyond_the_last_whole_group_keep_the_same_share_rounded_up() -> 
     assert kept[:, 4:].sum(1).tolist() == [2, 2]
 
 
-@pytest.mark.parametrize("choice", [ByWeight(), ByChannel(), NofM(n=2, m=4)])
+@pytest.mark.parametrize("choice", [ByWeight(), ByThreshold(), ByChannel(), NofM(n=2, m=4)])
 @pytest.mark.parametrize("control", [random_like, shuffled])
 def test_controls_keep_counts_and_structure_and_differ(choice: StructureChoice, control: object) -> None:
     chosen = structure(choice)

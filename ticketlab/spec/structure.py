@@ -30,6 +30,21 @@ class Weights(StructureChoice):
     kind: Literal["weights"] = Field(default="weights", description="Single weights.")
 
 
+class AboveThreshold(StructureChoice):
+    """Single weights, by the rule of the released pruners."""
+
+    made_by: ClassVar[str] = "ticketlab.tickets.structure:above_threshold"
+    about: ClassVar[str] = (
+        "single weights, as released pruners choose them: all that equal the threshold go, so fewer may stay"
+    )
+    source: ClassVar[str] = "the code released with SynFlow, NTK-SAP and PX"
+
+    kind: Literal["above_threshold"] = Field(
+        default="above_threshold",
+        description="Single weights that score above the threshold; equal ones all go, so fewer than asked may stay.",
+    )
+
+
 class Channels(StructureChoice):
     """Whole output channels, by their mean score."""
 
@@ -73,4 +88,4 @@ class NofM(StructureChoice):
 if TYPE_CHECKING:
     Structure = StructureChoice
 else:
-    Structure = family("structures", "kind", Weights, Channels, NofM)
+    Structure = family("structures", "kind", Weights, AboveThreshold, Channels, NofM)

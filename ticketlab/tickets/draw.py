@@ -22,7 +22,7 @@ def draw_round(
 
     `scores` and `kinds` name every prunable layer; the order of `kinds` is the order of the mask and of ties.
     `previous` None is the dense mask. The kept count of every budget is exactly the schedule's (for structures, as close
-    below as whole units come), and the result lies within `previous`. ValueError if the names differ, or if `previous`
+    below as whole units or ties come), and the result lies within `previous`. ValueError if the names differ, or if `previous`
     keeps fewer weights than the schedule asks for.
     """
     if scores.keys() != kinds.keys() or (previous is not None and previous.keys() != kinds.keys()):

@@ -38,6 +38,11 @@ def weights(options: StructureChoice) -> Structure:
     return Weights()
 
 
+def above_threshold(options: StructureChoice) -> Structure:
+    """Single weights by the rule of the released pruners."""
+    return AboveThreshold()
+
+
 def channels(options: StructureChoice) -> Structure:
     """Whole output channels."""
     return Channels()
@@ -58,6 +63,22 @@ class Weights:
     def permuted(self, kept: Tensor, source: Generator) -> Tensor:
         """All entries change places."""
         return kept.reshape(-1)[torch.randperm(kept.numel(), generator=source)].reshape(kept.shape)
+
+
+class AboveThreshold(Weights):
+    """Single weights whose score is above the (n - keep)-th smallest of all n in the group, pruned ones counted in.
+
+    Weights that score what the threshold is are all pruned, so fewer than `keep` may stay, or none. Unlike the released
+    code this brings nothing back: where pruned weights do not score lowest (GraSP), their rank counts and no more.
+    """
+
+    def select(self, scores: Mapping[str, Tensor], keep: int, within: Mask) -> dict[str, Tensor]:
+        """What scores above the threshold; all that is left where nothing is to be pruned."""
+        flat = torch.cat([score.double().reshape(-1) for score in scores.values()])
+        if keep >= len(flat):
+            return {layer: within[layer] for layer in scores}
+        threshold = flat.kthvalue(len(flat) - keep).values
+        return {layer: (score > threshold) & within[layer] for layer, score in scores.items()}
 
 
 class Channels:
