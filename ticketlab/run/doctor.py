@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
+from ticketlab.errors import EnvironmentProblem
 from ticketlab.run.journal import spoilt
 from ticketlab.run.project import Project
 
@@ -65,6 +66,7 @@ def _devices() -> Iterator[Finding]:
     import torch
 
     from ticketlab.cores import available_cores
+    from ticketlab.run.device import refuse_fewer_threads
 
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     yield Finding(True, f"devices: cpu{''.join(f', {name}' for name in names)}")
@@ -73,6 +75,10 @@ def _devices() -> Iterator[Finding]:
     yield Finding(
         True, f"{cores} cores, OMP_NUM_THREADS {limit or 'not set'}; a run uses compute.threads, or all cores"
     )
+    try:
+        refuse_fewer_threads(cores)
+    except EnvironmentProblem as problem:
+        yield Finding(False, problem.what, problem.mend)
 
 
 def _folders(project: Project) -> Iterator[Finding]:
