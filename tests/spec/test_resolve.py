@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -189,12 +190,16 @@ def test_generators_learn_from_images_whatever_their_labels_are() -> None:
     assert resolved(GAN, data={"dataset": "voc2012", "size": 32}, evaluate=random).data.size == 32
 
 
+def tiny(asked: Spec) -> Spec:
+    return smoke(asked, KNOWN[asked.data.dataset])
+
+
 def test_smoke_images_are_small_where_the_model_takes_any_size() -> None:
-    assert smoke(resolved(SEGMENTER), 21).data.size == SIDE
+    assert tiny(resolved(SEGMENTER)).data.size == SIDE
     vgg = resolved(CLASSIFIER, data={"dataset": "tiny-imagenet"}, model={"kind": "tiny_vgg"})
-    assert smoke(vgg, 200).data.size == 64
+    assert tiny(vgg).data.size == 64
     padded = resolved(CLASSIFIER, data={"size": 40, "fit": "pad"})
-    assert smoke(padded, 10).data.size == 40
+    assert tiny(padded).data.size == 40
 
 
 REFUSED: list[tuple[dict[str, Any], dict[str, Any], tuple[str | int, ...]]] = [
@@ -334,49 +339,54 @@ def test_a_smoke_spec_is_tiny_and_resolves_to_itself(page: dict[str, Any]) -> No
     )
     assert asked.compute.log_every > 1
     dataset = KNOWN[asked.data.dataset]
-    tiny = smoke(asked, dataset.classes)
-    assert (tiny.train.steps, tiny.train.warmup, tiny.train.batch) == (SMOKE_STEPS, 1, SMOKE_BATCH)
-    assert (tiny.data.count, tiny.data.ratio) == (IMAGES, None)
-    assert (tiny.ticket.round_steps, tiny.ticket.schedule.rounds) == (SMOKE_STEPS, SMOKE_ROUNDS)  # type: ignore[attr-defined]
-    assert tiny.ticket.rewind.step == 1  # type: ignore[attr-defined]
-    assert (tiny.evaluate.every, tiny.compute.log_every) == (1, 1)
+    found = smoke(asked, dataset)
+    assert (found.train.steps, found.train.warmup, found.train.batch) == (SMOKE_STEPS, 1, SMOKE_BATCH)
+    assert (found.data.count, found.data.ratio) == (IMAGES, None)
+    assert (found.ticket.round_steps, found.ticket.schedule.rounds) == (SMOKE_STEPS, SMOKE_ROUNDS)  # type: ignore[attr-defined]
+    assert found.ticket.rewind.step == 1  # type: ignore[attr-defined]
+    assert (found.evaluate.every, found.compute.log_every) == (1, 1)
     if page is GAN:
-        assert (tiny.train.generator_batch, tiny.train.n_critic) == (SMOKE_BATCH, 2)  # type: ignore[attr-defined]
-    assert all(tiny.evaluate.samples >= metric.fewest_samples for metric in tiny.evaluate.metrics or ())
-    assert tiny.model == asked.model
-    assert tiny.arms == asked.arms
-    assert resolve(tiny, dataset) == tiny
-    assert Spec.model_validate_json(json.dumps(tiny.asks()), strict=True) == tiny
+        assert (found.train.generator_batch, found.train.n_critic) == (SMOKE_BATCH, 2)  # type: ignore[attr-defined]
+    assert all(found.evaluate.samples >= metric.fewest_samples for metric in found.evaluate.metrics or ())
+    assert found.model == asked.model
+    assert found.arms == asked.arms
+    assert resolve(found, dataset) == found
+    assert Spec.model_validate_json(json.dumps(found.asks()), strict=True) == found
 
 
 def test_cells_that_differ_in_seed_or_share_of_the_data_are_smoked_once() -> None:
     cells = [resolved(CLASSIFIER, seed=seed, data={"ratio": ratio}) for seed, ratio in ((1, 0.1), (2, 0.5))]
-    assert smoke(cells[0], 10) == smoke(cells[1], 10)
+    assert tiny(cells[0]) == tiny(cells[1])
 
 
 def test_a_smoke_spec_asks_for_an_image_of_every_class() -> None:
     asked = resolved({**CLASSIFIER, "data": {"dataset": "cifar100"}, "model": {"kind": "resnet"}})
-    assert smoke(asked, KNOWN["cifar100"].classes).data.count == 100
+    assert tiny(asked).data.count == 100
+
+
+def test_a_smoke_spec_asks_for_no_more_images_than_there_are() -> None:
+    few = replace(KNOWN["cifar10"], train=40)
+    assert smoke(resolved(CLASSIFIER), few).data.count == 40
 
 
 def test_a_smoke_spec_draws_where_the_spec_draws() -> None:
     at_initialisation = resolved(CLASSIFIER, ticket={**DRAWN, "round_steps": 0})
-    assert smoke(at_initialisation, 10).ticket.round_steps == 0  # type: ignore[attr-defined]
-    dense = smoke(resolved(CLASSIFIER), 10)
+    assert tiny(at_initialisation).ticket.round_steps == 0  # type: ignore[attr-defined]
+    dense = tiny(resolved(CLASSIFIER))
     assert (dense.ticket.method, dense.arms) == ("none", (Dense(),))  # type: ignore[attr-defined]
 
 
 def test_a_smoke_spec_scores_one_image_of_each_class_and_listens_after_each_step() -> None:
     probing = {"method": "ntk_sap", "schedule": {"density": 0.5}, "draws": 7, "probe": {"per_class": 3}}
-    tiny: Any = smoke(resolved(CLASSIFIER, ticket=probing), 10).ticket
-    assert (tiny.draws, tiny.probe.per_class) == (1, 1)
+    scored: Any = tiny(resolved(CLASSIFIER, ticket=probing)).ticket
+    assert (scored.draws, scored.probe.per_class) == (1, 1)
     listening = resolved(GAN, ticket={"method": "regenerative", "every": 50})
-    assert smoke(listening, 10).ticket.every == 1  # type: ignore[attr-defined]
+    assert tiny(listening).ticket.every == 1  # type: ignore[attr-defined]
 
 
 def test_a_smoke_spec_with_many_neighbours_generates_enough() -> None:
     asked = resolved(GAN, evaluate={"metrics": [{"kind": "prdc", "neighbours": 100}], "samples": 5000})
-    assert smoke(asked, 10).evaluate.samples == 101
+    assert tiny(asked).evaluate.samples == 101
 
 
 SNIP = {"method": "snip", "schedule": {"density": 0.1}}

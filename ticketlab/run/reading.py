@@ -41,7 +41,7 @@ def load_spec(file: Path, overrides: Sequence[str] = (), project: Project | None
 
 def _at_smoke_size(spec: Spec, dataset: DatasetFacts, project: Project) -> Spec:
     """The spec made tiny, on noise in the dataset's shape and layout where dataset or weights are not at hand."""
-    tiny = smoke(spec, dataset.classes)
+    tiny = smoke(spec, dataset)
     if any(within(tiny, PinnedFile)) or any(within(tiny, StartChoice)):
         from ticketlab.run.stand_in_weights import with_stand_ins
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ticketlab.spec.catalog import DatasetFacts
     from ticketlab.spec.spec import Spec
 
 IMAGES = 64
@@ -14,7 +15,7 @@ SIDE = 32
 """Largest images of a smoke run, in pixels, where the model leaves a choice."""
 
 
-def smoke(spec: Spec, classes: int) -> Spec:
+def smoke(spec: Spec, dataset: DatasetFacts) -> Spec:
     """The resolved spec at smoke size: same networks, method and metrics, at most two rounds; numbers without meaning.
 
     Images shrink to 32 pixels where the model takes any size. Seeds are made equal, so that cells that differ in their
@@ -33,7 +34,9 @@ def smoke(spec: Spec, classes: int) -> Spec:
         evaluate["every"] = 1
     update: dict[str, Any] = {
         "seed": 0,
-        "data": spec.data.model_copy(update={"ratio": None, "count": max(IMAGES, classes), "size": side}),
+        "data": spec.data.model_copy(
+            update={"ratio": None, "count": min(max(IMAGES, dataset.classes), dataset.train), "size": side}
+        ),
         "ticket": spec.ticket.tiny(),
         "train": spec.train.tiny(),
         "evaluate": spec.evaluate.model_copy(update=evaluate),
