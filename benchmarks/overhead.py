@@ -51,8 +51,11 @@ def data(batch: int) -> tuple[Tensor, Tensor, Batches]:
 
 def lab_loop(
     model: ModelChoice, objective: Objective, make: Callable[[Setup], Training], compute: Compute, folder: Path
-) -> Callable[[int], None]:
-    """Steps of the lab's loop as `ticketlab run` does them: masked, logged in `folder`, checked, resumable."""
+) -> Callable[..., None]:
+    """Steps of the lab's loop as `ticketlab run` does them: masked, logged in `folder`, checked, resumable.
+
+    Called with their number and, if rows are to be written at another pace, other settings.
+    """
     device = arrange(compute)
     networks = build(model, SHAPE, Key(0))
     for network in networks.values():
@@ -79,8 +82,8 @@ def lab_loop(
     journal = Journal(folder / "journal.jsonl")
     done = [0]
 
-    def steps(count: int) -> None:
-        course = Course(done[0], done[0] + count, compute, folder)
+    def steps(count: int, settings: Compute = compute) -> None:
+        course = Course(done[0], done[0] + count, settings, folder)
         follow(training, wearing, course, journal, lambda: False)
         done[0] += count
 
