@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ticketlab.files import canonical_json, is_gone, owner, remove_abandoned, write_atomically, write_json
+from ticketlab.files import canonical_json, copy_atomically, is_gone, owner, remove_abandoned, write_atomically, write_json
 
 KILLED = """
 import os, signal, sys
@@ -81,8 +81,21 @@ def test_an_error_while_writing_leaves_nothing(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         write_atomically(tmp_path / "x", b"new")
+    source = tmp_path.parent / f"{tmp_path.name}-source"
+    source.write_bytes(b"newer")
+    with pytest.raises(OSError, match="No space"):
+        copy_atomically(source, tmp_path / "x")
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
     assert (tmp_path / "x").read_bytes() == b"old"
+
+
+def test_a_copy_has_every_byte_and_takes_the_place_of_what_was_there(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "folder" / "copy"
+    for content in (b"old", bytes(range(256)) * 1000):
+        source.write_bytes(content)
+        copy_atomically(source, target)
+        assert target.read_bytes() == content
+    assert [path.name for path in target.parent.iterdir()] == ["copy"]
 
 
 def test_json_has_one_spelling(tmp_path: Path) -> None:

@@ -6,11 +6,13 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import socket
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 _SCRATCH = ".part"
 
@@ -42,11 +44,24 @@ def sync_folder(folder: Path) -> None:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write, fsync, rename, fsync the folder: after a crash the file is the old one or the new one, never half of it."""
+    with _replacing(path) as handle:
+        handle.write(content)
+
+
+def copy_atomically(source: Path, path: Path) -> None:
+    """As `write_atomically`, with the content of another file, of any size."""
+    with source.open("rb") as original, _replacing(path) as handle:
+        shutil.copyfileobj(original, handle)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to, which takes the place of `path` when all of it is durable; nothing is left of a failed one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.{owner()}-", suffix=_SCRATCH)
     try:
         with os.fdopen(descriptor, "wb") as handle:
-            handle.write(content)
+            yield handle
             handle.flush()
             os.fsync(handle.fileno())
         Path(scratch).chmod(0o644)

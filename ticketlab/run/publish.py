@@ -5,20 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ticketlab.files import (
-    owner,
-    remove_abandoned,
-    sha256_file,
-    sync_folder,
-    write_atomically,
-    write_json,
-    write_listing,
-)
+from ticketlab.files import copy_atomically, remove_abandoned, sha256_file, write_atomically, write_json, write_listing
 from ticketlab.plan.experiment import ArmAddress, Plan
 from ticketlab.report.curves import curves_png
 from ticketlab.report.table import markdown
@@ -145,13 +136,7 @@ def _place(source: Path, target: Path) -> None:
         and sha256_file(target) == sha256_file(source)
     ):
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = target.with_name(f".{target.name}.{owner()}-.part")
-    shutil.copyfile(source, scratch)
-    with scratch.open("rb") as handle:
-        os.fsync(handle.fileno())
-    scratch.replace(target)
-    sync_folder(target.parent)
+    copy_atomically(source, target)
 
 
 def _curves_csv(journals: Mapping[str, Sequence[Mapping[str, float]]]) -> bytes:
