@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from ticketlab.files import canonical_json, copy_atomically, is_gone, owner, remove_abandoned, write_atomically, write_json
+from ticketlab.files import (
+    canonical_json,
+    copy_atomically,
+    is_gone,
+    owner,
+    remove_abandoned,
+    write_atomically,
+    write_json,
+)
 
 KILLED = """
 import os, signal, sys

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +53,34 @@ def test_afresh_the_same_bits_are_found_and_a_run_of_its_own_is_recorded(
     assert len(entries) == 6 + 5
     assert len({entry.run for entry in entries}) == 11
     assert any(isinstance(event, Notice) and "MLflow" in event.text for event in events)
+
+
+def test_an_arm_that_the_spec_has_no_more_is_gone_and_the_others_stay(
+    copied: Any, digests: Callable[[Path], dict[str, str]], nobody_answers: None
+) -> None:
+    spec, folder = copied.root / "specs" / "tiny.yaml", copied.root / "runs" / "tiny"
+    before = digests(folder)
+    spec.write_text(
+        spec.read_text().replace("arms: [ticket, dense, random, shuffled, fresh_weights]", "arms: [ticket]")
+    )
+    assert ticketlab.run(ticketlab.plan(spec)).failures == []
+    left = digests(folder)
+    assert {name for name in before if name.startswith(("ticket/", "tickets/ticket/"))} <= left.keys()
+    assert not [name for name in left if "random" in name or "dense" in name]
+    assert list(json.loads((folder / "metrics.json").read_text())) == ["ticket"]
+
+
+def test_a_run_that_fails_leaves_the_last_results_alone_and_says_why(
+    copied: Any, digests: Callable[[Path], dict[str, str]], nobody_answers: None
+) -> None:
+    folder, store = copied.root / "runs" / "tiny", copied.root / ".ticketlab" / "store"
+    before = digests(folder)
+    shutil.rmtree(store)
+    store.write_text("in the way")
+    failures = ticketlab.run(ticketlab.plan(copied.root / "specs" / "tiny.yaml")).failures
+    assert [failure.name for failure in failures] == ["ticket", "dense", "random", "shuffled", "fresh_weights"]
+    assert all("store" in str(failure.error) for failure in failures), failures
+    assert digests(folder) == before
 
 
 def test_in_another_folder_without_git_and_dvc_the_same_bits_are_found(

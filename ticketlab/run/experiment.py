@@ -113,7 +113,7 @@ def run(
 
 
 def _run(experiment: Experiment, listener: Listener, crew: Crew) -> Outcome:
-    from ticketlab.run.publish import arm_result, publish_arm, publish_overview
+    from ticketlab.run.publish import arm_result, publish_arm
     from ticketlab.run.record import Record
 
     plan, project, store = experiment.plan, experiment.project, experiment.store
@@ -144,11 +144,23 @@ def _run(experiment: Experiment, listener: Listener, crew: Crew) -> Outcome:
             if record and begun:
                 record.fail(address, failure)
     folder = project.runs / plan.name
-    publish_overview(plan, results, project, store)
+    failures += _overview(plan, results, project, store)
     versioned = record is None or record.close(folder, bool(failures), plan.name != experiment.loaded.spec.name)
     if versioned and not failures:
         close(plan, project)
     return Outcome(results, failures, folder)
+
+
+def _overview(plan: Plan, results: Sequence[ArmResult], project: Project, store: Store) -> list[Failure]:
+    """Publish what is about all arms, if there is any; what hindered it is one failure more, and hides no other."""
+    from ticketlab.run.publish import publish_overview
+
+    try:
+        if results:
+            publish_overview(plan, results, project, store)
+    except OSError as error:
+        return [Failure("what is about all arms", not_written(error))]
+    return []
 
 
 def prepare_statistics(

@@ -21,6 +21,9 @@ from ticketlab.tickets.file import read as read_ticket
 from ticketlab.tickets.layers import FILE as LAYERS
 from ticketlab.tickets.layers import Layers
 
+_IN_STORE = {"statistics.npz": "statistics.npz", "extractor.safetensors": "weights.safetensors"}
+"""What a published file of reference statistics is called where it was made."""
+
 
 def arm_result(address: ArmAddress, store: Store) -> ArmResult:
     """Read the result of a finished arm from the store."""
@@ -75,17 +78,17 @@ def publish_arm(plan: Plan, address: ArmAddress, result: ArmResult, project: Pro
 def publish_overview(plan: Plan, results: Sequence[ArmResult], project: Project, store: Store) -> None:
     """Bring what is about all arms up to date: statistics/, metrics.json, curves.csv, curves.png, results.md.
 
-    Tickets and statistics of an earlier plan of the same name are removed, so that DVC versions what belongs together.
+    Tickets, statistics and arms of an earlier plan of the same name are removed, so that DVC versions what belongs
+    together; of an arm that this plan has, but no result yet, what is there stays.
     """
     folder = project.runs / plan.name
     addresses = {address.name: address for address in plan.arms()}
     statistics = publish_statistics(plan, folder, store)
     _keep_only(folder / "statistics", statistics)
-    _keep_only(
-        folder / "tickets",
-        {place_of(folder, arm.name, name) for arm in results for name in arm.files if name in VERSIONED},
-    )
-    _remove_other_arms(folder, {arm.name for arm in results})
+    versioned = {place_of(folder, arm.name, name) for arm in results for name in arm.files if name in VERSIONED}
+    waiting = addresses.keys() - {arm.name for arm in results}
+    _keep_only(folder / "tickets", versioned | {place_of(folder, arm, name) for arm in waiting for name in VERSIONED})
+    _remove_other_arms(folder, set(addresses))
     write_listing(folder / "metrics.json", {r.name: {"density": r.density, **r.metrics} for r in results})
     journals = {result.name: _curve(addresses[result.name], store) for result in results}
     write_atomically(folder / "curves.csv", _curves_csv(journals))
@@ -95,7 +98,7 @@ def publish_overview(plan: Plan, results: Sequence[ArmResult], project: Project,
 
 def _remove_other_arms(folder: Path, arms: set[str]) -> None:
     """Remove the folders of arms that only an earlier plan of the same name had."""
-    for spec in folder.rglob("spec.json"):
+    for spec in list(folder.rglob("spec.json")):
         if spec.parent.relative_to(folder).as_posix() not in arms:
             shutil.rmtree(spec.parent)
 
@@ -113,19 +116,20 @@ def _curve(address: ArmAddress, store: Store) -> list[dict[str, float]]:
 
 
 def publish_statistics(plan: Plan, folder: Path, store: Store) -> set[Path]:
-    """The reference statistics and their extractors, under `folder`/statistics/<digest>/; the files' places."""
-    placed = set()
+    """The reference statistics and their extractors, under `folder`/statistics/<digest>/; the places of all planned."""
+    planned = set()
     for _, step in plan.steps():
-        if step.kind == "statistics" and store.has(step):
-            moments = store.result(step).path("statistics.npz")
-            sources = {place_of_statistics(folder, step, "statistics.npz"): moments}
-            if "extractor" in step.inputs:
-                weights = store.result(step.inputs["extractor"]).path("weights.safetensors")
-                sources[place_of_statistics(folder, step, "extractor.safetensors")] = weights
-            for place, source in sources.items():
-                _place(source, place)
-            placed |= set(sources)
-    return placed
+        if step.kind != "statistics":
+            continue
+        made_by = {"statistics.npz": step}
+        if "extractor" in step.inputs:
+            made_by["extractor.safetensors"] = step.inputs["extractor"]
+        for name, maker in made_by.items():
+            place = place_of_statistics(folder, step, name)
+            if store.has(step):
+                _place(store.result(maker).path(_IN_STORE[name]), place)
+            planned.add(place)
+    return planned
 
 
 def _place(source: Path, target: Path) -> None:
