@@ -90,6 +90,15 @@ def test_a_bomb_is_unpacked_no_further_than_the_limit(tmp_path):
         Zip(path, "top/").read("sign", 100)
 
 
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE])
+def test_a_tar_that_lies_about_the_length_of_a_header_is_refused(tmp_path, kind):
+    header = tarfile.TarInfo("long")
+    header.type, header.size = kind, 1 << 45
+    (tmp_path / "x.tar").write_bytes(header.tobuf(tarfile.GNU_FORMAT) + bytes(2048))
+    with pytest.raises(DataError, match="not a whole archive"):
+        Tar(tmp_path / "x.tar", "")
+
+
 def test_a_zip_that_lies_about_a_length_is_refused(tmp_path):
     path = zipped(tmp_path / "x.zip", [("top/sign", bytes(5000))])
     content = path.read_bytes()

@@ -135,6 +135,7 @@ def without(theirs, name):
         (TORCHVISION, lambda t: {**t, "layer5.0.conv1.weight": torch.ones(1)}, "has no layer5.0.conv1.weight"),
         (TORCHVISION, lambda t: {**t, "layer4.2.bn3.bias": torch.ones(7)}, "another shape of layer4.2.bn3.bias"),
         (TORCHVISION, lambda t: {**t, "conv1.weight": t["conv1.weight"] / 0}, "finite in conv1.weight"),
+        (TORCHVISION, lambda t: {**t, "conv1.weight": t["conv1.weight"].to(torch.float8_e5m2)}, "are conv1.weight"),
         (TORCHVISION, moco, "lack conv1.weight, bn1.weight, bn1.bias, ..."),
         (MOCO, dict, "lack conv1.weight"),
         (CLIP, dict, "lack layer1"),

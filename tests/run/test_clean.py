@@ -334,6 +334,22 @@ def test_scratch_of_a_verification_goes_when_it_is_abandoned(store: Store, proje
     assert what(clean(project, 0)) == [("scratch", "verify-old")]
 
 
+@pytest.mark.parametrize("place", ["work", "store/counting", "scratch"])
+def test_of_a_link_only_the_link_is_removed(place: str, store: Store, project: Project, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "precious.bin").write_bytes(b"1")
+    grow_old(elsewhere)
+    link = store.root / place / ("verify-abc" if place == "scratch" else "a" * 64)
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(elsewhere)
+    os.utime(link, (0, 0), follow_symlinks=False)
+    assert len(clean(project, 30 * DAY).gone) == 1
+    assert list(link.parent.iterdir()) == []
+    assert (elsewhere / "precious.bin").read_bytes() == b"1"
+    assert clean(project, 30 * DAY).gone == ()
+
+
 def test_a_folder_without_a_store_is_left_as_it_is(tmp_path: Path) -> None:
     assert clean(Project(tmp_path), 0).gone == ()
     assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tarfile
 import zipfile
 import zlib
@@ -110,7 +111,7 @@ class Tar(Archive):
 
     def __init__(self, place: Path, prefix: str) -> None:
         with damage(str(place)):
-            self._archive = tarfile.open(place, mode="r:")  # noqa: SIM115
+            self._archive = tarfile.open(fileobj=_Bounded(place), mode="r:")  # noqa: SIM115
             regular: dict[str, list[tarfile.TarInfo]] = {}
             for number, member in enumerate(self._archive):
                 if number >= MOST_FILES:
@@ -125,6 +126,19 @@ class Tar(Archive):
         handle = self._archive.extractfile(member)
         assert handle is not None, "regular files alone are listed"
         return member.size, handle.read(limit + 1)
+
+
+class _Bounded(io.BufferedReader):
+    """A file of which nobody can ask more than there is: tarfile believes what a header says of its length."""
+
+    def __init__(self, place: Path) -> None:
+        super().__init__(io.FileIO(place))
+        self._length = place.stat().st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """What is left at most."""
+        left = max(self._length - self.tell(), 0)
+        return super().read(left if size is None or size < 0 else min(size, left))
 
 
 class Zip(Archive):

@@ -70,8 +70,8 @@ def load(origin: Origin, tensors: Mapping[str, Tensor], network: nn.Module, wher
 
     A linear head of another number of classes keeps its initial values; so does one the network does not have. Values
     take the network's precision and device. DataError, naming the file as `where`, if the file has not every tensor
-    that `origin` promises in the shape the network has, has others beside, or values that are not finite; then
-    nothing has changed.
+    that `origin` promises in the shape the network has, has others beside, or values that are not finite, or quantised;
+    then nothing has changed.
     """
     own = network.state_dict()
     found = _named(origin, tensors)
@@ -108,7 +108,14 @@ def _check(origin: Origin, found: Mapping[str, Tensor], wanted: Mapping[str, Ten
         (missing, "they lack"),
         (unknown, "the network has no"),
         (misshapen, "the network has another shape of"),
-        ([name for name, tensor in found.items() if not _finite(tensor)], "not all numbers are finite in"),
+        (
+            [name for name, tensor in found.items() if not _plain(tensor)],
+            "no plain numbers, but codes of few bits, are",
+        ),
+        (
+            [name for name, tensor in found.items() if _plain(tensor) and not _finite(tensor)],
+            "not all numbers are finite in",
+        ),
     ):
         if names:
             some = ", ".join(name[:80] for name in names[:3]) + (", ..." if len(names) > 3 else "")
@@ -117,6 +124,11 @@ def _check(origin: Origin, found: Mapping[str, Tensor], wanted: Mapping[str, Ten
                 where=where,
                 mend="the depth and width that the weights were made for, or another file",
             )
+
+
+def _plain(tensor: Tensor) -> bool:
+    """Whether arithmetic knows the type: of floating point, 16 bits or more."""
+    return not tensor.is_floating_point() or tensor.element_size() > 1
 
 
 def _finite(tensor: Tensor) -> bool:

@@ -110,7 +110,10 @@ def _clean(
                 reason = "in use"
             kept[reason] += 1
     for path in doomed:
-        shutil.rmtree(path)
+        if path.is_symlink():
+            path.unlink()  # somebody keeps this step elsewhere; what a link leads to is not ours to remove
+        else:
+            shutil.rmtree(path)
     if not dry_run:
         remove_abandoned(lab)
     return Cleaning(tuple(gone), kept)
