@@ -184,6 +184,7 @@ def test_a_blob_that_is_not_what_was_recorded_stops_the_export(
     (project / ".ticketlab" / "blobs" / run_facts.code.patch.sha256).write_text("another patch")
     with pytest.raises(CorruptFile, match="patch"):
         ro_crate(entry_of(project, run_facts), project, tmp_path / "crate")
+    assert not (tmp_path / "crate" / "code.patch").exists(), "hashed before it is copied"
 
 
 def test_nothing_outside_the_project_is_copied(project: Path, run_facts: RunFacts, tmp_path: Path) -> None:
@@ -196,6 +197,18 @@ def test_nothing_outside_the_project_is_copied(project: Path, run_facts: RunFact
     statement["subject"][0]["annotations"]["path"] = "../secret"
     with pytest.raises(LedgerError):
         ro_crate(Chain(project / "ledger.jsonl").append(statement), project, tmp_path / "other")
+
+
+def test_a_digest_that_leads_out_of_the_blobs_copies_nothing(
+    project: Path, run_facts: RunFacts, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text("secret")
+    statement = provenance(run_facts)
+    dependencies = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
+    next(one for one in dependencies if one["name"] == "patch")["digest"]["sha256"] = str(tmp_path / "secret")
+    with pytest.raises(LedgerError, match="patch: not a sha256"):
+        ro_crate(Chain(project / "ledger.jsonl").append(statement), project, tmp_path / "crate")
+    assert not (tmp_path / "crate").exists()
 
 
 def test_a_folder_that_holds_something_is_not_written_to(project: Path, run_facts: RunFacts, tmp_path: Path) -> None:

@@ -195,6 +195,26 @@ def test_a_malformed_digest_is_no_artifact(sha256: str, md5: str | None) -> None
         Artifact("mask", sha256, md5)
 
 
+@pytest.mark.parametrize("junk", ["/etc/passwd", "../secret", "--force", "HEAD", "A" * 64, "0" * 65])
+@pytest.mark.parametrize(
+    ("name", "field", "kind"),
+    [
+        ("patch", "patch", "sha256"),
+        ("sources", "sources", "sha256"),
+        ("code", "commit", "gitCommit"),
+        ("code", "tree", "gitTree"),
+    ],
+)
+def test_a_digest_that_could_be_a_path_or_an_option_is_refused_by_the_name_of_its_field(
+    run_facts: RunFacts, name: str, field: str, kind: str, junk: str
+) -> None:
+    statement = provenance(run_facts)
+    dependencies = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
+    next(one for one in dependencies if one["name"] == name)["digest"][kind] = junk
+    with pytest.raises(LedgerError, match=f"{field}: not a "):
+        facts(statement)
+
+
 def places(value: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [above, *(place for name, one in inner for place in places(one, (*above, name)))]

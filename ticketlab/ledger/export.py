@@ -9,6 +9,7 @@ from typing import Any
 
 from ticketlab.errors import CorruptFile, EnvironmentProblem, LedgerError
 from ticketlab.files import canonical_json, sha256_bytes, sha256_file, write_atomically, write_json
+from ticketlab.ledger.blobs import kept
 from ticketlab.ledger.crate import Part, crate
 from ticketlab.ledger.entry import Entry
 from ticketlab.ledger.facts import Artifact, RunFacts
@@ -79,8 +80,8 @@ def _found(run: RunFacts, project: Path) -> dict[Part, Path]:
                 at = PurePosixPath(folder, artifact.path or artifact.name).as_posix()
                 found[Part(artifact.name, at, artifact.sha256)] = source
     patch = run.code.patch
-    if patch and (kept := project / ".ticketlab" / "blobs" / patch.sha256).is_file():
-        found[Part("patch", "code.patch", patch.sha256)] = kept
+    if patch and (source := kept(project, patch)):
+        found[Part("patch", "code.patch", patch.sha256)] = source
     return found
 
 
