@@ -1,9 +1,10 @@
-"""What was signed is checked by the command that says so, and what it cannot check it refuses."""
+"""What was signed is checked by the command that says so; what a command cannot check or write it refuses."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from typer.testing import Result
 
 from ticketlab.errors import EnvironmentProblem, LedgerError, TicketlabError
 from ticketlab.ledger.chain import Chain
+from ticketlab.ledger.facts import Artifact, Code, RunFacts
+from ticketlab.ledger.statement import provenance
 
 Ticketlab = Callable[..., Result]
 
@@ -121,3 +124,36 @@ def test_a_bundle_without_signatures_is_not_checked_but_refused(ticketlab: Ticke
     assert (found.what, found.where) == ("this is not a DSSE envelope", "bare.intoto.jsonl:1")
     (project / "bare.intoto.jsonl").write_bytes(b"")
     assert "no statement" in refused(ticketlab(*check)).what
+
+
+def test_a_crate_has_the_licence_of_the_command_line(ticketlab: Ticketlab, chain: Chain, project: Path) -> None:
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    run = RunFacts(
+        run="first",
+        cell="small/ticket",
+        arm="ticket",
+        subjects=(Artifact("metrics.json", "0" * 64),),
+        spec={},
+        device="cpu",
+        precision="fp32",
+        determinism={},
+        machine={},
+        code=Code("0" * 64),
+        packages={},
+        started=now,
+        finished=now,
+    )
+    chain.append(provenance(run))
+    licence = "https://spdx.org/licenses/CC-BY-4.0"
+    export = ("ledger", "export", "crate", "--format", "ro-crate", "--entry", "first")
+    assert ticketlab(*export, "--licence", licence).exit_code == 0
+    graph = json.loads((project / "crate" / "ro-crate-metadata.json").read_bytes())["@graph"]
+    assert next(one for one in graph if one["@id"] == "./")["license"] == {"@id": licence}
+
+
+def test_an_option_that_the_format_has_no_place_for_is_refused(ticketlab: Ticketlab, project: Path) -> None:
+    signed = ticketlab("ledger", "export", "out", "--format", "ro-crate", "--entry", "0", "--key", "mine.pem")
+    assert refused(signed).mend == "--format intoto"
+    named = ticketlab("ledger", "export", "out", "--licence", "https://spdx.org/licenses/MIT")
+    assert refused(named).mend == "--format ro-crate"
+    assert not (project / "out").exists()

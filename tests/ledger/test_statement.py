@@ -24,7 +24,11 @@ SCHEMAS = Path(__file__).parent / "schemas"
 
 
 def schema_of(predicate_type: str, file: str) -> Draft202012Validator:
-    """An in-toto Statement v1 around a predicate, as the published specifications that the files name have them."""
+    """An in-toto Statement v1 around a predicate, by the schemas beside this module.
+
+    They are not published ones: in-toto and SLSA publish prose and protobuf definitions, and these were written by hand
+    from the prose that each file names. A misreading of it would be in them too.
+    """
     statement, predicate = (json.loads((SCHEMAS / name).read_bytes()) for name in ("statement-v1.json", file))
     about = {"predicateType": {"const": predicate_type}, "predicate": predicate_in(predicate)}
     strict = {**statement, "required": [*statement["required"], "predicate"]}
@@ -264,7 +268,7 @@ def test_a_statement_with_junk_anywhere_is_read_or_refused_but_never_crashes(
         lambda made: made["predicate"]["runDetails"]["byproducts"][0].pop("digest"),
     ],
 )
-def test_the_published_schemas_refuse_what_is_not_such_a_statement(
+def test_the_schemas_written_from_the_prose_refuse_what_is_not_such_a_statement(
     run_facts: RunFacts, spoil: Callable[[dict[str, Any]], Any]
 ) -> None:
     made = deepcopy(provenance(run_facts))

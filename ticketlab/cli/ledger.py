@@ -140,6 +140,9 @@ def export(
     form: Annotated[Literal["intoto", "ro-crate"], typer.Option("--format", help="Format.")] = "intoto",
     entry: Annotated[str | None, typer.Option(help="Only this entry; ro-crate needs one.")] = None,
     key: Annotated[Path | None, typer.Option(help="Private ed25519 key (PEM) that signs each statement.")] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="URI of the licence of what is in the crate; ro-crate only.")
+    ] = None,
 ) -> None:
     """Write entries in a standard format."""
     from functools import partial
@@ -150,13 +153,17 @@ def export(
     from ticketlab.ledger.listing import find
     from ticketlab.ledger.signing import sign
 
+    if form == "ro-crate" and key:
+        raise LedgerError("a key signs statements, and a crate has no place for it", mend="--format intoto")
+    if form == "intoto" and licence:
+        raise LedgerError("a bundle of statements names no licence", mend="--format ro-crate")
     root, chain = _chain()
     chosen = [find(chain, entry)] if entry else list(chain.entries())
     if form == "intoto":
         signer = partial(sign, key=key) if key else None
         write_atomically(out, b"".join(intoto(chosen, signer)))
     elif entry:
-        ro_crate(chosen[0], root, out)
+        ro_crate(chosen[0], root, out, licence or "")
     else:
         raise LedgerError("an RO-Crate describes one run", mend="name it: --entry INDEX")
     print(f"wrote {out}")
