@@ -6,10 +6,12 @@ from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -27,7 +29,7 @@ def schema_of(predicate_type: str, file: str) -> Draft202012Validator:
     """An in-toto Statement v1 around a predicate, by the schemas beside this module.
 
     They are not published ones: in-toto and SLSA publish prose and protobuf definitions, and these were written by hand
-    from the prose that each file names. A misreading of it would be in them too.
+    from the prose that each file names. A misreading of it would be in them too; the definitions have a test below.
     """
     statement, predicate = (json.loads((SCHEMAS / name).read_bytes()) for name in ("statement-v1.json", file))
     about = {"predicateType": {"const": predicate_type}, "predicate": predicate_in(predicate)}
@@ -275,3 +277,27 @@ def test_the_schemas_written_from_the_prose_refuse_what_is_not_such_a_statement(
     assert PROVENANCE_V1.is_valid(made)
     spoil(made)
     assert not PROVENANCE_V1.is_valid(made)
+
+
+PREDICATES_V1 = "in_toto_attestation.predicates"
+
+
+def test_the_published_definitions_read_what_is_stated(run_facts: RunFacts) -> None:
+    """By the protobuf definitions that in-toto publishes, compiled by in-toto; a field they do not know is an error."""
+    whole = pytest.importorskip("in_toto_attestation.v1.statement_pb2").Statement
+    run = import_module(f"{PREDICATES_V1}.provenance.v1.provenance_pb2").Provenance
+    test = import_module(f"{PREDICATES_V1}.test_result.v0.test_result_pb2").TestResult
+    verified = verification(a_verdict(run_facts, passed=("mask",), warned=("metrics",), failed=("samples",)))
+    for statement, predicate in ((provenance(run_facts), run), (verified, test)):
+        assert MessageToDict(ParseDict(statement, whole())) == statement
+        read = MessageToDict(ParseDict(statement["predicate"], predicate()))
+        assert without_times(read) == without_times(statement["predicate"]), "protobuf spells times its own way"
+        with pytest.raises(ParseError, match="machine"):
+            ParseDict({**statement["predicate"], "machine": {}}, predicate())
+
+
+def without_times(predicate: dict[str, Any]) -> dict[str, Any]:
+    kept = deepcopy(predicate)
+    for name in ("startedOn", "finishedOn"):
+        kept.get("runDetails", {}).get("metadata", {}).pop(name, None)
+    return kept
