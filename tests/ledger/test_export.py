@@ -106,10 +106,11 @@ def test_a_run_becomes_a_workflow_run_crate(project: Path, run_facts: RunFacts, 
         "#metric-accuracy",
         "#metric-loss",
     ]
-    data, split, statistics, extractor, spec, patch = (graph[name] for name in references(action["object"]))
+    data, split, statistics, extractor, start, spec, patch = (graph[name] for name in references(action["object"]))
     assert (data["sha256"], data["@type"]) == (run_facts.data[0].sha256, "CreativeWork")
     assert (split["sha256"], split["@type"]) == (run_facts.splits[0].sha256, "CreativeWork")
     assert (statistics["name"], extractor["name"]) == ("train", "lab_classifier")
+    assert (start["name"], start["sha256"]) == ("w.pth", run_facts.starts[0].sha256)
     assert (spec["@id"], patch["@id"]) == ("inputs/specs/quickstart.yaml", "code.patch")
     assert graph["#metric-accuracy"]["value"] == 0.875
     assert graph["#metric-loss"]["value"] == "inf"
@@ -164,6 +165,28 @@ def test_a_licence_that_is_given_is_named(project: Path, run_facts: RunFacts, tm
     assert licence in graph
 
 
+@pytest.mark.parametrize("licence", ["CC-BY-4.0", "./LICENSE", "#licence", "https://", "https://a b"])
+def test_a_licence_that_is_no_uri_is_refused_before_anything_is_written(
+    project: Path, run_facts: RunFacts, tmp_path: Path, licence: str
+) -> None:
+    with pytest.raises(LedgerError, match="by its URI") as refused:
+        ro_crate(entry_of(project, run_facts), project, tmp_path / "crate", licence=licence)
+    assert "spdx.org" in refused.value.mend
+    assert not (tmp_path / "crate").exists()
+
+
+def test_weights_to_start_from_that_lie_in_the_project_are_files_of_the_crate(
+    project: Path, run_facts: RunFacts, tmp_path: Path
+) -> None:
+    (project / "weights").mkdir()
+    (project / "weights" / "w.pth").write_text("start")
+    start = replace(run_facts.starts[0], path="weights/w.pth")
+    out = tmp_path / "crate"
+    graph = read(ro_crate(entry_of(project, replace(run_facts, starts=(start,))), project, out))
+    check_structure(out, graph)
+    assert "inputs/weights/w.pth" in references(graph["#run-b7e1c2"]["object"])
+
+
 def test_the_same_entry_gives_the_same_crate(project: Path, run_facts: RunFacts, tmp_path: Path) -> None:
     entry = entry_of(project, run_facts)
     first, second = (ro_crate(entry, project, tmp_path / name).read_bytes() for name in ("a", "b"))
@@ -184,6 +207,7 @@ def test_a_blob_that_is_not_what_was_recorded_stops_the_export(
     (project / ".ticketlab" / "blobs" / run_facts.code.patch.sha256).write_text("another patch")
     with pytest.raises(CorruptFile, match="patch"):
         ro_crate(entry_of(project, run_facts), project, tmp_path / "crate")
+    assert not (tmp_path / "crate" / "code.patch").exists(), "hashed before it is copied"
 
 
 def test_nothing_outside_the_project_is_copied(project: Path, run_facts: RunFacts, tmp_path: Path) -> None:
@@ -196,6 +220,18 @@ def test_nothing_outside_the_project_is_copied(project: Path, run_facts: RunFact
     statement["subject"][0]["annotations"]["path"] = "../secret"
     with pytest.raises(LedgerError):
         ro_crate(Chain(project / "ledger.jsonl").append(statement), project, tmp_path / "other")
+
+
+def test_a_digest_that_leads_out_of_the_blobs_copies_nothing(
+    project: Path, run_facts: RunFacts, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text("secret")
+    statement = provenance(run_facts)
+    dependencies = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
+    next(one for one in dependencies if one["name"] == "patch")["digest"]["sha256"] = str(tmp_path / "secret")
+    with pytest.raises(LedgerError, match="patch: not a sha256"):
+        ro_crate(Chain(project / "ledger.jsonl").append(statement), project, tmp_path / "crate")
+    assert not (tmp_path / "crate").exists()
 
 
 def test_a_folder_that_holds_something_is_not_written_to(project: Path, run_facts: RunFacts, tmp_path: Path) -> None:

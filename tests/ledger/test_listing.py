@@ -2,14 +2,31 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ticketlab.errors import LedgerError
 from ticketlab.ledger.chain import Chain
 from ticketlab.ledger.facts import RunFacts, Verdict
-from ticketlab.ledger.listing import EntrySummary, find, summary
-from ticketlab.ledger.statement import provenance, verification
+from ticketlab.ledger.listing import EntrySummary, find, run_and_cell, run_named, summary
+from ticketlab.ledger.statement import TEST_RESULT, facts, provenance, verification
+
+ANOTHER_BUILDER: dict[str, Any] = {
+    "_type": "https://in-toto.io/Statement/v1",
+    "subject": [{"name": "pkg.tar.gz", "digest": {"sha512": "0" * 128}}],
+    "predicateType": "https://slsa.dev/provenance/v1",
+    "predicate": {
+        "buildDefinition": {
+            "buildType": "https://actions.github.io/buildtypes/workflow/v1",
+            "externalParameters": {"workflow": {"ref": "refs/heads/main", "path": ".github/workflows/release.yml"}},
+        },
+        "runDetails": {
+            "builder": {"id": "https://github.com/actions/runner/github-hosted"},
+            "metadata": {"invocationId": "b7e1c2"},
+        },
+    },
+}
 
 
 @pytest.fixture
@@ -67,3 +84,31 @@ def test_a_run_whose_id_looks_like_a_digest_is_meant_first(chain: Chain, run_fac
     digest = next(chain.entries()).digest
     added = chain.append(provenance(replace(run_facts, run=digest[:8])))
     assert find(chain, digest[:8]) == added
+
+
+def test_what_another_builder_stated_is_listed_and_stops_nobody(chain: Chain) -> None:
+    added = chain.append(ANOTHER_BUILDER)
+    assert summary(added) == EntrySummary(4, "other", added.digest[:12])
+    assert run_named(added.statement) is None
+    assert find(chain, "b7e1c2").index == 0
+    assert find(chain, "4") == added
+    with pytest.raises(LedgerError, match="build type is 'https://actions"):
+        facts(added.statement)
+    theirs = {**ANOTHER_BUILDER, "predicateType": TEST_RESULT, "predicate": {"result": "PASSED", "configuration": []}}
+    assert summary(chain.append(theirs)).kind == "other"
+
+
+def test_a_run_that_this_version_cannot_read_is_listed_with_its_names(chain: Chain, run_facts: RunFacts) -> None:
+    older = provenance(replace(run_facts, run="older"))
+    del older["predicate"]["buildDefinition"]["internalParameters"]["surroundings"]
+    added = chain.append(older)
+    assert summary(added) == EntrySummary(4, "other", added.digest[:12], run="older", cell="quickstart-seed0")
+    assert run_and_cell(older) == ("older", "quickstart-seed0")
+    assert find(chain, "older") == added
+
+
+@pytest.mark.parametrize("predicate", [None, [], {}, {"buildDefinition": 1}, {"buildDefinition": {"buildType": {}}}])
+def test_provenance_of_any_shape_is_listed(chain: Chain, predicate: object) -> None:
+    added = chain.append({**ANOTHER_BUILDER, "predicate": predicate})
+    assert summary(added).kind == "other"
+    assert run_and_cell(added.statement) is None

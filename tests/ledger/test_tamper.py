@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import tracemalloc
+from collections.abc import Iterator
 from hashlib import sha256
 
 import pytest
@@ -169,6 +171,28 @@ def test_a_sealed_line_of_the_wrong_shape_is_no_entry(parsed: dict[str, object])
     seal = sha256(canonical_json(parsed)).hexdigest()
     fault = fault_of([canonical_json({**parsed, "seal": seal})], None)
     assert (fault.line, fault.wrong) == (1, "altered")
+
+
+@pytest.mark.parametrize("where", ["statement", "previous"])
+def test_memory_does_not_grow_with_the_length_of_the_lines_after_a_fault(where: str) -> None:
+    count, length = 24, 2**19
+
+    def hostile() -> Iterator[Line]:
+        yield Line(1, b"broken", True)
+        for number in range(2, count + 2):
+            long = {"number": number, "weight": "x" * length}
+            line = write_line(number, GENESIS, long) if where == "statement" else write_line(number, "x" * length, {})
+            yield Line(number, line, True)
+
+    tracemalloc.start()
+    try:
+        report = examine(hostile(), None)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert report.fault is not None
+    assert (report.fault.line, report.fault.wrong) == (1, "altered")
+    assert peak < count * length / 2
 
 
 def test_every_shuffle_of_a_short_chain_is_noticed_at_its_first_wrong_line() -> None:

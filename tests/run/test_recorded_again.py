@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+from typer.testing import CliRunner
+
 import ticketlab
+from ticketlab.cli.main import app
 from ticketlab.files import canonical_json, sha256_bytes, sha256_file
 from ticketlab.ledger.chain import Chain
 from ticketlab.ledger.listing import run_named
-from ticketlab.ledger.statement import facts, subjects
+from ticketlab.ledger.statement import BUILD_TYPE, PROVENANCE, STATEMENT, facts, subjects
 from ticketlab.run.experiment import Experiment
 
 
@@ -63,3 +67,19 @@ def test_a_lost_step_that_comes_out_the_same_is_stated_once(specks: Path) -> Non
     read = [digest for step in stated.steps for digest in step.inputs.values()]
     assert len(read) >= 3
     assert set(read) <= made, "every step read what a step of this statement made"
+
+
+def test_entries_that_cannot_be_read_stop_neither_recording_nor_verifying(
+    specks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain = Chain(specks / "ledger.jsonl")
+    for build_type in (BUILD_TYPE, "https://example.org/build"):
+        definition = {"buildType": build_type, "externalParameters": {"cell": "small/dense"}}
+        details = {"metadata": {"invocationId": "older"}}
+        predicate = {"buildDefinition": definition, "runDetails": details}
+        chain.append({"_type": STATEMENT, "subject": [], "predicateType": PROVENANCE, "predicate": predicate})
+    assert not ticketlab.run(ticketlab.plan(specks / "specs" / "small.yaml")).failures
+    assert len(list(chain.entries())) == 3
+    monkeypatch.chdir(specks)
+    done = CliRunner().invoke(app, ["verify", "--quick", "specs/small.yaml"])
+    assert done.exit_code == 0, done.output

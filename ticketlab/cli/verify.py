@@ -74,15 +74,15 @@ def _chosen(runs: list[str], chain: Chain) -> list[Entry]:
 
     LedgerError if there is none, or a spec is not the one that its runs were recorded of.
     """
-    from ticketlab.ledger.listing import find
-    from ticketlab.ledger.statement import PROVENANCE, facts
+    from ticketlab.ledger.listing import find, run_and_cell
     from ticketlab.run.reading import load_spec
     from ticketlab.run.recorded_spec import entries_of
 
     latest: dict[str, Entry] = {}
     for entry in chain.entries():
-        if entry.statement.get("predicateType") == PROVENANCE:
-            latest[facts(entry.statement).cell] = entry
+        named = run_and_cell(entry.statement)
+        if named:
+            latest[named[1]] = entry
     chosen: list[Entry] = []
     for text in runs:
         if text == "all":

@@ -15,7 +15,8 @@ from typing import Any
 
 import ticketlab
 from ticketlab.cores import available_cores, cpu_model
-from ticketlab.files import canonical_json, sha256_bytes, sha256_file, write_atomically
+from ticketlab.files import canonical_json, sha256_file
+from ticketlab.ledger.blobs import keep
 from ticketlab.ledger.facts import Blob, Code
 from ticketlab.ledger.git import Repository
 
@@ -34,8 +35,7 @@ def code(project: Path, package: Path | None = None) -> Code:
     """
     package = (package or Path(ticketlab.__file__).parent).resolve()
     listed = canonical_json(sources(package))
-    _keep(project, listed)
-    digest = sha256_bytes(listed)
+    digest = keep(project, listed)
     repository = Repository.around(project)
     if repository is None:
         return Code(digest)
@@ -105,15 +105,7 @@ def _blob(project: Path, path: Path) -> Blob:
     size = path.stat().st_size
     if size > LARGEST_BLOB:
         return Blob(sha256_file(path), size, kept=False)
-    return Blob(_keep(project, path.read_bytes()), size, kept=True)
-
-
-def _keep(project: Path, content: bytes) -> str:
-    digest = sha256_bytes(content)
-    kept = project / ".ticketlab" / "blobs" / digest
-    if not kept.exists():
-        write_atomically(kept, content)
-    return digest
+    return Blob(keep(project, path.read_bytes()), size, kept=True)
 
 
 def _arithmetic_unit(device: str) -> Facts:

@@ -44,9 +44,14 @@ class ChainReport:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A line as the search for a fault sees it; `entry` is None if the line is broken, and `why` says how."""
+    """A line as the search for a fault sees it, its content left behind; `why` says how it is broken, if it is.
 
-    line: Line
+    `cut_short` says that no newline ends the line and no whole JSON value begins it.
+    """
+
+    number: int
+    whole: bool
+    cut_short: bool = False
     index: int = -1
     previous: str = ""
     digest: str = ""
@@ -85,28 +90,28 @@ def _look(line: Line) -> _Seen:
     try:
         entry: Entry = read_line(line.content)
     except LedgerError as error:
-        return _Seen(line, why=error.what)
-    return _Seen(line, entry.index, entry.previous, entry.digest)
+        return _Seen(line.number, line.whole, not line.whole and torn(line.content), why=error.what)
+    return _Seen(line.number, line.whole, False, entry.index, entry.previous, entry.digest)
 
 
 def _fault(seen: _Seen, heads: list[Head], known: dict[str, int], later: list[_Seen], remembered: Head | None) -> Fault:
     """Name what is wrong with a line that does not follow the sound ones before it (`heads`), from what comes later."""
-    number, expected = seen.line.number, heads[-1]
-    if not seen.line.whole and (not seen.broken or torn(seen.line.content)):
+    number, expected = seen.number, heads[-1]
+    if not seen.whole and (not seen.broken or seen.cut_short):
         if seen.broken and remembered and remembered.entries >= number:
             return Fault(number, "altered", "the line was whole once and is cut short")
         return Fault(number, "torn", "the last line has no end: its writing was interrupted; the next append mends it")
     home = next((one for one in later if (one.index, one.previous) == (expected.entries, expected.digest)), None)
     if seen.broken:
         if home:
-            return Fault(number, "inserted", f"{seen.why}, and the chain goes on without it at line {home.line.number}")
+            return Fault(number, "inserted", f"{seen.why}, and the chain goes on without it at line {home.number}")
         return Fault(number, "altered", seen.why)
-    again = known.get(seen.digest) or next((one.line.number for one in later if one.digest == seen.digest), None)
+    again = known.get(seen.digest) or next((one.number for one in later if one.digest == seen.digest), None)
     if again:
         return Fault(number, "duplicated", f"entry {seen.index} is also at line {again}")
     if seen.index > expected.entries:
         if home:
-            what = f"entry {seen.index} stands before entry {home.index}, which is at line {home.line.number}"
+            what = f"entry {seen.index} stands before entry {home.index}, which is at line {home.number}"
             return Fault(number, "moved", what)
         return Fault(number, "removed", f"entry {expected.entries} is missing before entry {seen.index}")
     return _impostor(seen, heads, later, home, remembered)
@@ -114,10 +119,10 @@ def _fault(seen: _Seen, heads: list[Head], known: dict[str, int], later: list[_S
 
 def _impostor(seen: _Seen, heads: list[Head], later: list[_Seen], home: _Seen | None, remembered: Head | None) -> Fault:
     """Name the line at fault where an intact entry, no copy of another, claims a place that does not fit it."""
-    number, expected = seen.line.number, heads[-1]
+    number, expected = seen.number, heads[-1]
     has_heir = any(one.previous == seen.digest for one in later)
     if home:
-        return Fault(number, "inserted", f"the chain goes on without it at line {home.line.number}")
+        return Fault(number, "inserted", f"the chain goes on without it at line {home.number}")
     if seen.index < expected.entries:
         before = heads[seen.index]
         line = seen.index + 1 if has_heir and seen.previous == before.digest else number

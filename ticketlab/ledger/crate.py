@@ -130,7 +130,7 @@ def _action(run: RunFacts, entry: Entry, inputs: list[Entity], results: list[Ent
 def _inputs(run: RunFacts) -> tuple[Artifact, ...]:
     spec_file = (run.spec_file,) if run.spec_file else ()
     # Splits are named and never come along: datasets have licences of their own.
-    return (*run.data, *run.splits, *run.statistics, *run.extractors, *spec_file)
+    return (*run.data, *run.splits, *run.statistics, *run.extractors, *run.starts, *spec_file)
 
 
 def _input(artifact: Artifact, parts: Mapping[tuple[str, str], Part]) -> Entity:

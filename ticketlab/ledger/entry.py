@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ GENESIS = "0" * 64
 
 LONGEST_LINE = 8 * 2**20
 """Bytes an entry may have, without its newline; a longer line is never read into memory."""
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,9 @@ def read_line(line: bytes) -> Entry:
     if respelt != line:
         raise LedgerError("the line is not canonical JSON")
     index, previous, statement = parsed["index"], parsed["previous"], parsed["statement"]
-    if type(index) is not int or not isinstance(previous, str) or not isinstance(statement, dict):
+    if type(index) is not int or not isinstance(statement, dict):
+        raise LedgerError("the line is not a ledger entry")
+    if not isinstance(previous, str) or not _DIGEST.fullmatch(previous):
         raise LedgerError("the line is not a ledger entry")
     seal = sha256_bytes(canonical_json({"index": index, "previous": previous, "statement": statement}))
     if seal != parsed["seal"]:

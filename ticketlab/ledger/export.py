@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -9,12 +10,16 @@ from typing import Any
 
 from ticketlab.errors import CorruptFile, EnvironmentProblem, LedgerError
 from ticketlab.files import canonical_json, sha256_bytes, sha256_file, write_atomically, write_json
+from ticketlab.ledger.blobs import kept
 from ticketlab.ledger.crate import Part, crate
 from ticketlab.ledger.entry import Entry
 from ticketlab.ledger.facts import Artifact, RunFacts
 from ticketlab.ledger.statement import facts
 
 METADATA = "ro-crate-metadata.json"
+
+_URI = re.compile(r"[a-z][a-z0-9+.-]*:(//)?[^/\s<>\"{}|\\^`][^\s<>\"{}|\\^`]*")
+_HOW_TO_NAME_LICENCES = "e.g. https://spdx.org/licenses/CC-BY-4.0"
 
 
 def intoto(entries: Iterable[Entry], sign: Callable[[bytes], Mapping[str, Any]] | None = None) -> Iterator[bytes]:
@@ -33,10 +38,12 @@ def ro_crate(entry: Entry, project: Path, out: Path, licence: str = "") -> Path:
 
     Files that lie in the project go along if they are what the ledger says; those that are not there are only named.
     `licence` is the URI of the licence of what is in the crate, or "" to state that none was given.
-    LedgerError if the entry is not a run, CorruptFile if a file was changed since; EnvironmentProblem if `out` is
+    LedgerError if the entry is not a run or the licence no URI, CorruptFile if a file was changed since; EnvironmentProblem if `out` is
     not empty.
     """
     run = facts(entry.statement)
+    if licence and not _URI.fullmatch(licence):
+        raise LedgerError(f"a licence is named by its URI, not {licence!r}", mend=_HOW_TO_NAME_LICENCES)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise EnvironmentProblem("the folder for the crate is not empty", where=str(out), mend="name a new folder")
     written = {name: _write(out, name, content) for name, content in _written(entry, run).items()}
@@ -79,8 +86,8 @@ def _found(run: RunFacts, project: Path) -> dict[Part, Path]:
                 at = PurePosixPath(folder, artifact.path or artifact.name).as_posix()
                 found[Part(artifact.name, at, artifact.sha256)] = source
     patch = run.code.patch
-    if patch and (kept := project / ".ticketlab" / "blobs" / patch.sha256).is_file():
-        found[Part("patch", "code.patch", patch.sha256)] = kept
+    if patch and (source := kept(project, patch)):
+        found[Part("patch", "code.patch", patch.sha256)] = source
     return found
 
 

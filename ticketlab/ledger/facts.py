@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
+_GIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 Result = Literal["PASSED", "WARNED", "FAILED"]
 
@@ -33,8 +34,7 @@ class Artifact:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
             raise TypeError(f"a name is text, not {self.name!r}")
-        if not _SHA256.fullmatch(self.sha256):
-            raise ValueError(f"{self.name}: not a sha256: {self.sha256!r}")
+        _insist(self.name, "a sha256", _SHA256, self.sha256)
         if self.md5 is not None and not _MD5.fullmatch(self.md5):
             raise ValueError(f"{self.name}: not an md5: {self.md5!r}")
         if self.path is not None:
@@ -45,11 +45,17 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Blob:
-    """Bytes named by their digest; `kept` says that they lie in `.ticketlab/blobs/<sha256>`. `size` is in bytes."""
+    """Bytes named by their digest; `kept` says that they lie in `.ticketlab/blobs/<sha256>`. `size` is in bytes.
+
+    ValueError if the digest is malformed.
+    """
 
     sha256: str
     size: int
     kept: bool
+
+    def __post_init__(self) -> None:
+        _insist("patch", "a sha256", _SHA256, self.sha256)
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,8 @@ class Code:
     that add models or methods, too. None in entries that were written before it was recorded.
     Inside git: the commit (None before the first one), the tree that a commit of the working state would have, and the
     patch from the commit to it. Outside git these three are None.
+
+    ValueError if a digest is malformed: the commit becomes an argument of git.
     """
 
     sources: str
@@ -67,6 +75,14 @@ class Code:
     tree: str | None = None
     patch: Blob | None = None
     meaning: str | None = None
+
+    def __post_init__(self) -> None:
+        _insist("sources", "a sha256", _SHA256, self.sources)
+        for name, identifier in (("commit", self.commit), ("tree", self.tree)):
+            if identifier is not None:
+                _insist(name, "a git object", _GIT, identifier)
+        if self.meaning is not None:
+            _insist("meaning", "a sha256", _SHA256, self.meaning)
 
     @property
     def dirty(self) -> bool:
@@ -173,3 +189,8 @@ class Verdict:
     def result(self) -> Result:
         """FAILED if any check failed, else WARNED if any was only within tolerance, else PASSED."""
         return "FAILED" if self.failed else "WARNED" if self.warned else "PASSED"
+
+
+def _insist(name: str, what: str, form: re.Pattern[str], spelling: str) -> None:
+    if not form.fullmatch(spelling):
+        raise ValueError(f"{name}: not {what}: {spelling!r}")

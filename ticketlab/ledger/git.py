@@ -75,6 +75,19 @@ class Repository:
             self._stage(package, variables)
             return self._compare(patch, variables)
 
+    def add_worktree(self, folder: Path, commit: str) -> Repository:
+        """Check a commit out into the new folder `folder`, no branch; EnvironmentProblem if git fails."""
+        self._ask({}, "worktree", "add", "--detach", "--quiet", "--", str(folder), commit)
+        return Repository(folder)
+
+    def remove_worktree(self, folder: Path) -> None:
+        """Take away what `add_worktree` made, changed or not; EnvironmentProblem if git fails."""
+        self._ask({}, "worktree", "remove", "--force", "--", str(folder))
+
+    def apply(self, patch: Path) -> None:
+        """Change the working tree as the patch in a file says; EnvironmentProblem if it does not fit."""
+        self._ask({}, "apply", "--", str(patch))
+
     def _stage(self, package: Path, variables: Mapping[str, str]) -> None:
         self._ask(variables, "add", "-u", "--", ".")
         if package.is_relative_to(self.root):

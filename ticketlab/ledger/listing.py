@@ -12,14 +12,17 @@ from ticketlab.errors import LedgerError
 from ticketlab.ledger.chain import Chain
 from ticketlab.ledger.entry import Entry
 from ticketlab.ledger.facts import Result
-from ticketlab.ledger.statement import PROVENANCE, TEST_RESULT, facts, verdict
+from ticketlab.ledger.statement import BUILD_TYPE, PROVENANCE, facts, verdict
 
 _DIGEST_PREFIX = re.compile(r"[0-9a-f]{4,64}")
 
 
 @dataclass(frozen=True)
 class EntrySummary:
-    """An entry for listings. A run has arm, density and main metric (name, value); a verification has its result."""
+    """An entry for listings. A run has arm, density and main metric (name, value); a verification has its result.
+
+    "other" is what somebody else stated, and what this version cannot read; of the latter run and cell, if it has them.
+    """
 
     index: int
     kind: Literal["run", "verification", "other"]
@@ -34,17 +37,23 @@ class EntrySummary:
 
 
 def summary(entry: Entry) -> EntrySummary:
-    """An entry in short; `digest` is the first 12 digits. LedgerError if its statement is malformed."""
-    kind, short = entry.statement.get("predicateType"), entry.digest[:12]
-    if kind == PROVENANCE:
+    """An entry in short; `digest` is the first 12 digits. There is none that it cannot tell of."""
+    try:
+        return _told(entry)
+    except LedgerError:
+        run, cell = run_and_cell(entry.statement) or ("", "")
+        return EntrySummary(entry.index, "other", entry.digest[:12], run=run, cell=cell)
+
+
+def _told(entry: Entry) -> EntrySummary:
+    short = entry.digest[:12]
+    if entry.statement.get("predicateType") == PROVENANCE:
         run = facts(entry.statement)
         name = run.main_metric
         metric = (name, run.metrics[name]) if name is not None and name in run.metrics else None
         return EntrySummary(entry.index, "run", short, run.finished, run.run, run.cell, run.arm, run.density, metric)
-    if kind == TEST_RESULT:
-        found = verdict(entry.statement)
-        return EntrySummary(entry.index, "verification", short, found.at, found.run, result=found.result)
-    return EntrySummary(entry.index, "other", short)
+    found = verdict(entry.statement)
+    return EntrySummary(entry.index, "verification", short, found.at, found.run, result=found.result)
 
 
 def find(chain: Chain, text: str) -> Entry:
@@ -73,6 +82,21 @@ def find(chain: Chain, text: str) -> Entry:
 
 def run_named(statement: Mapping[str, Any]) -> str | None:
     """The id of the run that a statement describes; None for a verification or a foreign statement."""
+    named = run_and_cell(statement)
+    return named[0] if named else None
+
+
+def run_and_cell(statement: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Id and cell of the run that a statement describes, whatever else it says; None as in `run_named`.
+
+    Other builders' provenance may stand in the ledger, and that of older versions: it stops nobody who looks for theirs.
+    """
     if statement.get("predicateType") != PROVENANCE:
         return None
-    return facts(statement).run
+    match statement.get("predicate"):
+        case {
+            "buildDefinition": {"buildType": build_type, "externalParameters": {"cell": str(cell)}},
+            "runDetails": {"metadata": {"invocationId": str(run)}},
+        } if build_type == BUILD_TYPE:
+            return run, cell
+    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
@@ -38,6 +39,16 @@ def sign(statement: bytes, key: Path) -> Envelope:
         "payloadType": PAYLOAD_TYPE,
         "signatures": [{"keyid": _key_id(private.public_key()), "sig": b64encode(signature).decode()}],
     }
+
+
+def envelope_in(content: bytes, where: str) -> Envelope:
+    """The envelope that the bytes of a file, or of a line of a bundle, hold; LedgerError at `where` if they do not."""
+    try:
+        found: Envelope = json.loads(content)
+        _opened(found)
+    except (ValueError, RecursionError, LedgerError) as error:
+        raise LedgerError("this is not a DSSE envelope", where=where) from error
+    return found
 
 
 def verify(envelope: Mapping[str, Any], public: Path) -> bytes:

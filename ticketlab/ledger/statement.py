@@ -59,6 +59,8 @@ def facts(statement: Mapping[str, Any]) -> RunFacts:
     predicate = _predicate(statement, PROVENANCE)
     with _reading("provenance of a ticketlab run"):
         definition, details = predicate["buildDefinition"], predicate["runDetails"]
+        if definition["buildType"] != BUILD_TYPE:
+            raise ValueError(f"the build type is {definition['buildType']!r}")
         external, internal = definition["externalParameters"], definition["internalParameters"]
         dependencies, byproducts = definition["resolvedDependencies"], details["byproducts"]
         found = {one["annotations"]["kind"]: one["annotations"] for one in (*dependencies, *byproducts)}

@@ -15,8 +15,8 @@ from ticketlab.ledger import capture
 from ticketlab.ledger.chain import Chain
 from ticketlab.ledger.entry import Entry
 from ticketlab.ledger.facts import Code
-from ticketlab.ledger.listing import run_named
-from ticketlab.ledger.statement import facts, provenance, subjects
+from ticketlab.ledger.listing import run_and_cell
+from ticketlab.ledger.statement import provenance, subjects
 from ticketlab.plan.experiment import ArmAddress, Plan
 from ticketlab.report.table import spelled
 from ticketlab.run.events import Listener, Notice
@@ -135,19 +135,16 @@ class Record:
     def _stated(self, address: ArmAddress, result: ArmResult) -> Entry:
         """The arm's entry in the ledger; neither a kill after the append nor another process makes a second one."""
         chain = Chain(self.project.ledger)
-        mine = run_id(address, self.project)
+        # The same work under another name is another result.
+        mine = (run_id(address, self.project), f"{self.plan.name}/{address.name}")
         lock = record_path(self.plan, address, self.project).with_suffix(".lock")
         lock.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(lock):
             for entry in chain.entries():
-                if run_named(entry.statement) == mine and _same_files(entry, result) and self._is_mine(entry, address):
+                if run_and_cell(entry.statement) == mine and _same_files(entry, result):
                     return entry
             found = run_facts(self.plan, address, result, self.started, self._code, self.project, self.store)
             return chain.append(provenance(found))
-
-    def _is_mine(self, entry: Entry, address: ArmAddress) -> bool:
-        """Whether an entry stands under this plan's name: the same work under another name is another result."""
-        return facts(entry.statement).cell == f"{self.plan.name}/{address.name}"
 
     def fail(self, address: ArmAddress, error: TicketlabError) -> None:
         """An arm could not be finished."""
