@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ticketlab.files import canonical_json
-from ticketlab.ledger.check import ChainReport, Fault, Head, examine
+from ticketlab.ledger.check import LATER, ChainReport, Fault, Head, examine
 from ticketlab.ledger.entry import GENESIS, Line, read_lines, write_line
 
 COUNT = 6
@@ -193,6 +193,17 @@ def test_memory_does_not_grow_with_the_length_of_the_lines_after_a_fault(where: 
     assert report.fault is not None
     assert (report.fault.line, report.fault.wrong) == (1, "altered")
     assert peak < count * length / 2
+
+
+def test_past_a_fault_no_more_is_read_than_tells_its_kind() -> None:
+    lines = sealed([{"n": 0}, {"n": 1}])
+    given = itertools.count(3)
+    endless = (Line(number, b"", True) for number in given)
+    report = examine(itertools.chain((Line(1, lines[0], True), Line(2, lines[1], True)), endless), None)
+    assert report.head.entries == 2
+    assert report.fault is not None
+    assert (report.fault.line, report.fault.wrong) == (3, "altered")
+    assert next(given) <= 3 + LATER + 1
 
 
 def test_every_shuffle_of_a_short_chain_is_noticed_at_its_first_wrong_line() -> None:

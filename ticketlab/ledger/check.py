@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 from ticketlab.errors import LedgerError
 from ticketlab.ledger.entry import GENESIS, Entry, Line, read_line, torn
+
+LATER = 10_000
+"""Lines after a fault that are looked at to tell what kind of fault it is."""
 
 Wrong = Literal["altered", "removed", "moved", "duplicated", "inserted", "torn"]
 
@@ -65,7 +69,8 @@ class _Seen:
 def examine(lines: Iterable[Line], remembered: Head | None) -> ChainReport:
     """Read the lines of a ledger and say whether they are one chain, reaching at least to the head that is remembered.
 
-    Memory grows with the number of lines, not with their length.
+    Memory grows with the number of sound lines, not with their length; past a fault LATER lines are read and no more,
+    so rubbish without end costs nothing.
     """
     heads = [Head()]
     known: dict[str, int] = {}
@@ -73,7 +78,7 @@ def examine(lines: Iterable[Line], remembered: Head | None) -> ChainReport:
     for line in stream:
         seen = _look(line)
         if seen.broken or not line.whole or (seen.index, seen.previous) != (heads[-1].entries, heads[-1].digest):
-            fault = _fault(seen, heads, known, [_look(later) for later in stream], remembered)
+            fault = _fault(seen, heads, known, [_look(later) for later in islice(stream, LATER)], remembered)
             return ChainReport(heads[fault.line - 1], fault)
         known[seen.digest] = line.number
         heads.append(Head(line.number, seen.digest))
