@@ -107,6 +107,13 @@ def test_a_run_that_this_version_cannot_read_is_listed_with_its_names(chain: Cha
     assert find(chain, "older") == added
 
 
+def test_names_that_a_terminal_would_obey_are_not_shown(chain: Chain, run_facts: RunFacts) -> None:
+    odd = provenance(run_facts)
+    odd["predicate"]["buildDefinition"]["externalParameters"]["cell"] = "a\x1b[2Jb"
+    added = chain.append(odd)
+    assert summary(added) == EntrySummary(4, "other", added.digest[:12])
+
+
 @pytest.mark.parametrize("predicate", [None, [], {}, {"buildDefinition": 1}, {"buildDefinition": {"buildType": {}}}])
 def test_provenance_of_any_shape_is_listed(chain: Chain, predicate: object) -> None:
     added = chain.append({**ANOTHER_BUILDER, "predicate": predicate})

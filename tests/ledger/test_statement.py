@@ -256,6 +256,30 @@ def test_a_statement_with_junk_anywhere_is_read_or_refused_but_never_crashes(
 
 
 @pytest.mark.parametrize(
+    ("place", "junk"),
+    [
+        (("predicate", "buildDefinition", "externalParameters", "cell"), "a\x1b[2Jb"),
+        (("predicate", "buildDefinition", "externalParameters", "arm"), "\ud800"),
+        (("subject", 0, "name"), "two\nlines"),
+        (("subject",), []),
+    ],
+)
+def test_what_a_terminal_cannot_show_and_what_is_about_nothing_is_no_run(
+    run_facts: RunFacts, place: tuple[Any, ...], junk: Any
+) -> None:
+    with pytest.raises(LedgerError) as refused:
+        facts(put(provenance(run_facts), place, junk))
+    assert str(refused.value).isascii()
+    assert "\x1b" not in str(refused.value)
+
+
+def test_a_number_that_no_measurement_gives_is_no_metric(run_facts: RunFacts) -> None:
+    for change in ({"density": 10**400}, {"metrics": {"accuracy": 10**400}}):
+        with pytest.raises(ValueError, match="larger than any"):
+            replace(run_facts, **change)
+
+
+@pytest.mark.parametrize(
     "spoil",
     [
         lambda made: made.pop("predicateType"),

@@ -8,10 +8,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, Literal
+from unicodedata import category
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 _GIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+_LARGEST = 2**1023
+_CONTROL = ("Cc", "Cs")
+"""Unicode's categories of what a terminal obeys, and of halves of characters, which no terminal can be sent."""
 
 Result = Literal["PASSED", "WARNED", "FAILED"]
 
@@ -22,7 +27,7 @@ class Artifact:
 
     `origin` says where one that the project does not keep comes from.
 
-    ValueError if a digest is malformed or the path leads out of the project.
+    ValueError if a digest is malformed, the path leads out of the project, or the name cannot be shown in a line.
     """
 
     name: str
@@ -32,8 +37,7 @@ class Artifact:
     origin: str | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str):
-            raise TypeError(f"a name is text, not {self.name!r}")
+        _insist_on_text(self.name)
         _insist(self.name, "a sha256", _SHA256, self.sha256)
         if self.md5 is not None and not _MD5.fullmatch(self.md5):
             raise ValueError(f"{self.name}: not an md5: {self.md5!r}")
@@ -158,8 +162,7 @@ class RunFacts:
 
     def __post_init__(self) -> None:
         for text in (self.run, self.cell, self.arm, self.device, self.precision, self.main_metric or ""):
-            if not isinstance(text, str):
-                raise TypeError(f"text was expected, not {text!r}")
+            _insist_on_text(text)
         for mapping in (self.spec, self.determinism, self.machine, self.packages, self.metrics):
             if not isinstance(mapping, Mapping):
                 raise TypeError(f"a mapping was expected, not {mapping!r}")
@@ -168,6 +171,8 @@ class RunFacts:
         for value in (*self.metrics.values(), 0 if self.density is None else self.density):
             if not isinstance(value, (int, float)):
                 raise TypeError(f"a number was expected, not {value!r}")
+            if isinstance(value, int) and abs(value) > _LARGEST:
+                raise ValueError("a number is larger than any that can be measured")
 
 
 @dataclass(frozen=True)
@@ -189,6 +194,16 @@ class Verdict:
     def result(self) -> Result:
         """FAILED if any check failed, else WARNED if any was only within tolerance, else PASSED."""
         return "FAILED" if self.failed else "WARNED" if self.warned else "PASSED"
+
+
+def is_line(text: Any) -> bool:
+    """Whether this is text that can be shown in a line of a terminal as it stands."""
+    return isinstance(text, str) and not any(category(character) in _CONTROL for character in text)
+
+
+def _insist_on_text(text: Any) -> None:
+    if not is_line(text):
+        raise TypeError(f"text without control characters was expected, not {text!a}")
 
 
 def _insist(name: str, what: str, form: re.Pattern[str], spelling: str) -> None:

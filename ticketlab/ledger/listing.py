@@ -11,7 +11,7 @@ from typing import Any, Literal
 from ticketlab.errors import LedgerError
 from ticketlab.ledger.chain import Chain
 from ticketlab.ledger.entry import Entry
-from ticketlab.ledger.facts import Result
+from ticketlab.ledger.facts import Result, is_line
 from ticketlab.ledger.statement import BUILD_TYPE, PROVENANCE, facts, verdict
 
 _DIGEST_PREFIX = re.compile(r"[0-9a-f]{4,64}")
@@ -97,6 +97,6 @@ def run_and_cell(statement: Mapping[str, Any]) -> tuple[str, str] | None:
         case {
             "buildDefinition": {"buildType": build_type, "externalParameters": {"cell": str(cell)}},
             "runDetails": {"metadata": {"invocationId": str(run)}},
-        } if build_type == BUILD_TYPE:
+        } if build_type == BUILD_TYPE and is_line(run) and is_line(cell):
             return run, cell
     return None

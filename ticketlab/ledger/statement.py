@@ -135,9 +135,12 @@ def verdict(statement: Mapping[str, Any]) -> Verdict:
 
 
 def subjects(statement: Mapping[str, Any]) -> tuple[Artifact, ...]:
-    """The files a statement is about; LedgerError if it is malformed."""
+    """The files a statement is about; LedgerError if it is malformed, or about none."""
     with _reading("in-toto statement"):
-        return tuple(descriptor.artifact(one) for one in statement["subject"])
+        found = tuple(descriptor.artifact(one) for one in statement["subject"])
+        if not found:
+            raise ValueError("a statement is about at least one file")
+        return found
 
 
 def _statement(about: tuple[Artifact, ...], kind: str, predicate: Mapping[str, Any]) -> Statement:
