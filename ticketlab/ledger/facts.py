@@ -13,6 +13,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 Result = Literal["PASSED", "WARNED", "FAILED"]
+Mode = Literal["files", "redone"]
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,9 @@ class Verdict:
     """What a verification of a run found: the names of the checks that passed, passed within tolerance, or failed.
 
     `statement` is the sha256 of the canonical JSON of the statement that was put to the test, `subjects` are its own.
+    `mode` says whether only files were looked at or the work was done again; None in entries from before it was said.
+    Of work done again, `code` is what did it, `surroundings` what it was done on (None where it failed), and `causes`
+    are what differs from the recorded run beside results: kind, path, then, now, as plain JSON.
     """
 
     run: str
@@ -168,6 +172,10 @@ class Verdict:
     passed: tuple[str, ...] = ()
     warned: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
+    mode: Mode | None = None
+    code: Code | None = None
+    surroundings: Surroundings | None = None
+    causes: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def result(self) -> Result:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from ticketlab.errors import LedgerError
 from ticketlab.ledger.chain import Chain
 from ticketlab.ledger.entry import Entry
-from ticketlab.ledger.facts import Result
+from ticketlab.ledger.facts import Mode, Result
 from ticketlab.ledger.statement import PROVENANCE, TEST_RESULT, facts, verdict
 
 _DIGEST_PREFIX = re.compile(r"[0-9a-f]{4,64}")
@@ -19,7 +19,7 @@ _DIGEST_PREFIX = re.compile(r"[0-9a-f]{4,64}")
 
 @dataclass(frozen=True)
 class EntrySummary:
-    """An entry for listings. A run has arm, density and main metric (name, value); a verification has its result."""
+    """An entry for listings. A run has arm, density and main metric (name, value); a verification has result and mode."""
 
     index: int
     kind: Literal["run", "verification", "other"]
@@ -31,6 +31,7 @@ class EntrySummary:
     density: float | None = None
     metric: tuple[str, float] | None = None
     result: Result | None = None
+    mode: Mode | None = None
 
 
 def summary(entry: Entry) -> EntrySummary:
@@ -43,7 +44,9 @@ def summary(entry: Entry) -> EntrySummary:
         return EntrySummary(entry.index, "run", short, run.finished, run.run, run.cell, run.arm, run.density, metric)
     if kind == TEST_RESULT:
         found = verdict(entry.statement)
-        return EntrySummary(entry.index, "verification", short, found.at, found.run, result=found.result)
+        return EntrySummary(
+            entry.index, "verification", short, found.at, found.run, result=found.result, mode=found.mode
+        )
     return EntrySummary(entry.index, "other", short)
 
 
