@@ -121,7 +121,7 @@ MUTATIONS = {
     "an extractor weight": Mutation(
         in_file(f"{RUN}/statistics/*/extractor.safetensors"), DIFFERS, "DIFFERS .*extractor.safetensors"
     ),
-    "a metric value": Mutation(another_metric, DIFFERS, r"first: file metrics\.json .*: fd_\w+ \S+ then, \S+ now"),
+    "a metric value": Mutation(another_metric, DIFFERS, r"first: file metrics\.json .*: fd_\S+ \S+ then, \S+ now"),
     "a checkpoint bit": Mutation(
         in_file(f"{RUN}/tickets/*/weights.safetensors"), DIFFERS, "DIFFERS .*weights.safetensors"
     ),
