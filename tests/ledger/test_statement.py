@@ -170,6 +170,34 @@ def test_a_verification_is_told_as_an_in_toto_test_result(
     assert verdict(statement) == given_verdict
 
 
+def redone(run_facts: RunFacts) -> Verdict:
+    """A verdict on work done again, by other code and with two threads."""
+    return replace(
+        a_verdict(run_facts, passed=("mask",)),
+        mode="redone",
+        code=replace(run_facts.code, commit="c" * 40),
+        surroundings=replace(run_facts.steps[1].surroundings, determinism={"torch": "2.14.1", "threads": 2}),
+        causes=(
+            {"kind": "code", "path": "commit", "then": "a" * 40, "now": "c" * 40},
+            {"kind": "environment", "path": "threads", "then": 1, "now": 2},
+        ),
+    )
+
+
+def test_how_and_with_what_work_was_done_again_is_told_in_the_fields_of_a_test_result(run_facts: RunFacts) -> None:
+    for given_verdict in (redone(run_facts), replace(a_verdict(run_facts, passed=("mask",)), mode="files")):
+        statement = json.loads(canonical_json(verification(given_verdict)))
+        TEST_RESULT_V01.validate(statement)
+        assert verdict(statement) == given_verdict
+
+
+def test_a_verification_of_no_known_mode_is_refused(run_facts: RunFacts) -> None:
+    statement = verification(redone(run_facts))
+    statement["predicate"]["configuration"][0]["annotations"]["mode"] = "guessed"
+    with pytest.raises(LedgerError, match="guessed"):
+        verdict(statement)
+
+
 def test_a_verification_that_checked_nothing_has_no_result(run_facts: RunFacts) -> None:
     with pytest.raises(ValueError, match="checked nothing"):
         verification(a_verdict(run_facts))
@@ -243,7 +271,7 @@ JUNK = st.sampled_from([None, 1, -2.5, "x", "../..", [], {}, [1], {"a": 1}, [[]]
 def test_a_statement_with_junk_anywhere_is_read_or_refused_but_never_crashes(
     run_facts: RunFacts, data: st.DataObject, junk: Any
 ) -> None:
-    checked = a_verdict(run_facts, passed=("mask",))
+    checked = redone(run_facts)
     readers: list[tuple[dict[str, Any], Callable[[dict[str, Any]], Any]]] = [
         (provenance(run_facts), facts),
         (verification(checked), verdict),

@@ -61,6 +61,9 @@ def test_the_share_of_bits_that_agree_is_told(specks: Path, recorded: Recorded) 
     found = verify(entry, Project(specks))
     ticket = ticket_of(list(found.steps))
     assert (ticket.finding, ticket.mask_agreement) == ("WITHIN BAND", (size - 1) / size)
+    layer = next(iter(read(specks / "runs" / "small" / "tickets" / "ticket" / "ticket.safetensors")[0]))
+    assert ticket.where == f"ticket.safetensors: tensor {layer}"
+    assert found.first == ticket
     assert json.loads(json.dumps(asdict(ticket)))["mask_agreement"] == (size - 1) / size
     *_, stated = Chain(specks / "ledger.jsonl").entries()
     assert verdict(stated.statement).warned == (ticket.said,)

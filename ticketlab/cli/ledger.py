@@ -99,10 +99,12 @@ def list_entries(as_json: Json = False) -> None:
             print(json.dumps(asdict(found), default=str))
             continue
         density = "" if found.density is None else f"{found.density:.2%}"
-        metric = "" if found.metric is None else f"{found.metric[0]} {found.metric[1]:.4g}"
+        came_out = "" if found.metric is None else f"{found.metric[0]} {found.metric[1]:.4g}"
+        if found.result is not None:
+            came_out = found.result + {"files": ", of files only", "redone": ", done again", None: ""}[found.mode]
         when = found.at.strftime("%Y-%m-%d %H:%M") if found.at else ""
         print(
-            f"{found.index:4}  {found.digest}  {when}  {found.kind:12}  {found.cell or found.run:32}  {density:>8}  {metric}"
+            f"{found.index:4}  {found.digest}  {when}  {found.kind:12}  {found.cell or found.run:32}  {density:>8}  {came_out}"
         )
 
 

@@ -100,11 +100,12 @@ def statistics(spec: SpecFile, changes: Set = None, device: Device = None, crew:
     from ticketlab.cli.screen import screen
     from ticketlab.run.crew import crew_named
     from ticketlab.run.experiment import open_experiment, prepare_statistics
+    from ticketlab.run.stopping import clean_stop
 
     engage = crew_named(crew)
     experiment = open_experiment(spec, overrides(changes, device))
-    with screen(experiment.plan.name, Console()) as listener:
-        folder = prepare_statistics(experiment, listener, engage=engage)
+    with clean_stop() as stopping, screen(experiment.plan.name, Console()) as listener:
+        folder = prepare_statistics(experiment, listener, stopping=stopping, engage=engage)
     print(f"statistics: {_shown(folder)}")
 
 

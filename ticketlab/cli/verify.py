@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-import tempfile
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -13,10 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ticketlab.cli.arguments import CrewName, Json
+from ticketlab.cli.verify_recorded import with_recorded_code
 
 if TYPE_CHECKING:
     from ticketlab.ledger.chain import Chain
     from ticketlab.ledger.entry import Entry
+    from ticketlab.run.compared import Compared
     from ticketlab.run.crew import Engage
     from ticketlab.run.project import Project
     from ticketlab.run.verify import Verification
@@ -42,10 +43,11 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Do recorded runs again and compare: IDENTICAL (exit 0), WITHIN BAND (4) or DIFFERS (5), and why."""
-    from ticketlab.errors import Interrupted, LedgerError, TicketlabError
+    from ticketlab.errors import LedgerError
     from ticketlab.ledger.chain import Chain
     from ticketlab.run.crew import crew_named
     from ticketlab.run.project import Project
+    from ticketlab.run.stopping import clean_stop
 
     engage = crew_named(crew)
     project = Project.around(Path.cwd())
@@ -53,20 +55,35 @@ def verify(
     report = chain.check()
     if report.fault is not None:
         raise LedgerError(report.fault.what, where=f"{project.ledger.name}, line {report.fault.line}")
-    worst = 0
-    for entry in _chosen(runs, chain):
-        try:
+    # Recorded code may be older than crews.
+    options = [*(["--crew", crew] if crew != "alone" else []), *(["--json"] if as_json else [])]
+    with clean_stop() as stopping:
+
+        def one(entry: Entry) -> int:
             if code == "recorded" and not quick:
-                worst = max(worst, _with_recorded_code(entry, project, crew, as_json))
-            else:
-                worst = max(worst, EXIT[_verified(entry, project, quick, engage, as_json).finding])
-        except Interrupted:
-            raise
-        except TicketlabError as error:
-            # One that cannot be done again is not what was recorded; the others are still asked.
-            print(f"entry {entry.index}: {error}", file=sys.stderr)
-            worst = EXIT["DIFFERS"]
+                return with_recorded_code(entry, project, options, stopping, EXIT.values())
+            return EXIT[_verified(entry, project, quick, engage, as_json, stopping).finding]
+
+        worst = max((_asked(entry, one, stopping, as_json) for entry in _chosen(runs, chain)), default=0)
     raise typer.Exit(worst)
+
+
+def _asked(entry: Entry, one: Callable[[Entry], int], stopping: Callable[[], bool], as_json: bool) -> int:
+    """The exit code of one entry. One that cannot be verified is not what was recorded; the others are still asked."""
+    from ticketlab.errors import Interrupted, TicketlabError
+    from ticketlab.run.verify import BEGIN_AGAIN
+
+    if stopping():
+        raise Interrupted(f"stopped before entry {entry.index}", mend=BEGIN_AGAIN)
+    try:
+        return one(entry)
+    except Interrupted:
+        raise
+    except TicketlabError as error:
+        print(f"entry {entry.index}: {error}", file=sys.stderr)
+        if as_json:
+            print(json.dumps({"entry": entry.index, "problem": str(error), "finding": "DIFFERS"}))
+        return EXIT["DIFFERS"]
 
 
 def _chosen(runs: list[str], chain: Chain) -> list[Entry]:
@@ -97,69 +114,44 @@ def _chosen(runs: list[str], chain: Chain) -> list[Entry]:
     return chosen
 
 
-def _verified(entry: Entry, project: Project, quick: bool, engage: Engage, as_json: bool) -> Verification:
+def _verified(
+    entry: Entry, project: Project, quick: bool, engage: Engage, as_json: bool, stopping: Callable[[], bool]
+) -> Verification:
+    from contextlib import nullcontext
+
     from rich.console import Console
 
     from ticketlab.cli.screen import screen
-    from ticketlab.run.stopping import clean_stop
     from ticketlab.run.verify import verify as verify_run
 
-    console = Console(stderr=as_json)
-    if quick or as_json:
-        found = verify_run(entry, project, quick=quick, engage=engage)
-    else:
-        with clean_stop() as stopping, screen("verify", console) as listener:
-            found = verify_run(entry, project, listener=listener, stopping=stopping, engage=engage)
+    # What goes on is shown to people; scripts, and who waits for a few sums of files, see only what was found.
+    shown = nullcontext(lambda event: None) if quick or as_json else screen("verify", Console())
+    with shown as listener:
+        found = verify_run(entry, project, quick=quick, listener=listener, stopping=stopping, engage=engage)
     if as_json:
         print(json.dumps({**asdict(found), "finding": found.finding}, default=str))
     else:
         _show(found)
+    if found.problem:
+        print(f"entry {entry.index}: {found.problem}", file=sys.stderr)
     return found
 
 
-def _with_recorded_code(entry: Entry, project: Project, crew: str, as_json: bool) -> int:
-    """Run this command with the recorded code in a process of its own; its exit code, one of EXIT.
-
-    LedgerError if that process found nothing, because it failed or was killed; Interrupted if it was stopped.
-    """
-    import os
-
-    from ticketlab.errors import Interrupted, LedgerError
-    from ticketlab.ledger.statement import facts
-    from ticketlab.run.recorded_code import checked_out
-
-    with (
-        tempfile.TemporaryDirectory() as scratch,
-        checked_out(facts(entry.statement).code, project.root, Path(scratch)) as tree,
-    ):
-        command = [
-            sys.executable,
-            "-P",
-            "-m",
-            "ticketlab",
-            "verify",
-            str(entry.index),
-            # Recorded code may be older than crews.
-            *(["--crew", crew] if crew != "alone" else []),
-            *(["--json"] if as_json else []),
-        ]
-        done = subprocess.run(command, cwd=project.root, env={**os.environ, "PYTHONPATH": str(tree)}, check=False)
-    if done.returncode == Interrupted.exit_code:
-        raise Interrupted("the recorded code was stopped", mend="the same command begins again")
-    if done.returncode not in EXIT.values():
-        ended = f"killed by signal {-done.returncode}" if done.returncode < 0 else f"exit {done.returncode}"
-        raise LedgerError(f"the recorded code did not finish its work ({ended})", mend="--code here")
-    return done.returncode
-
-
 def _show(found: Verification) -> None:
-    """Step by step, then the first difference and what differs between then and now."""
+    """Files, steps and results; what differs between then and now; what was found, and the first that differs."""
     print(f"{found.cell}  (run {found.run})")
     for one in (*found.files, *found.steps):
-        print(f"  {one.finding:11}  {one.said}" + (f"  [{one.where}]" if one.where else ""))
-    if found.finding != "IDENTICAL":
-        for cause in found.causes[:CAUSES_SHOWN]:
-            print(f"  why: {cause.kind}: {cause.path}: {cause.left!r} then, {cause.right!r} now")
-        if len(found.causes) > CAUSES_SHOWN:
-            print(f"  why: and {len(found.causes) - CAUSES_SHOWN} more differences")
+        print(f"  {one.finding:11}  {_said(one)}")
+    first = found.first
+    word = "why" if first else "though"
+    for cause in found.causes[:CAUSES_SHOWN]:
+        print(f"  {word}: {cause.kind}: {cause.path}: {cause.left!r} then, {cause.right!r} now")
+    if len(found.causes) > CAUSES_SHOWN:
+        print(f"  {word}: and {len(found.causes) - CAUSES_SHOWN} more differences")
     print(f"  {found.finding}")
+    if first:
+        print(f"  first: {_said(first)}")
+
+
+def _said(one: Compared) -> str:
+    return one.said + (f"  [{one.where}]" if one.where else "")

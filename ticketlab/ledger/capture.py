@@ -30,13 +30,14 @@ def code(project: Path, package: Path | None = None) -> Code:
     """The code at hand, the patch of a dirty tree kept in `.ticketlab/blobs/<sha256>` of the project.
 
     `package` is the folder of the source that runs, by default ticketlab itself. The digest is that of the list of
-    its files, which is kept as a blob too; outside git, and where git cannot be asked, that is all there is.
+    its files, which is kept as a blob too. Git is asked of the project, in the working tree that holds `package` if it is
+    another, as when recorded code runs; outside git, and where git cannot be asked, that is all there is.
     EnvironmentProblem if git is there and fails.
     """
     package = (package or Path(ticketlab.__file__).parent).resolve()
     listed = canonical_json(sources(package))
     digest = keep(project, listed)
-    repository = Repository.around(project)
+    repository = Repository.of_code(package, project)
     if repository is None:
         return Code(digest)
     with tempfile.TemporaryDirectory() as scratch:

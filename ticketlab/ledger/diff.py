@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from ticketlab.files import canonical_json, sha256_bytes
-from ticketlab.ledger.facts import Artifact, RunFacts, StepFact, Surroundings
+from ticketlab.ledger.facts import Artifact, RunFacts, Surroundings
+from ticketlab.ledger.paired import paired
 from ticketlab.ledger.statement import facts
 
 Kind = Literal["spec", "code", "data", "environment", "machine", "result"]
@@ -32,11 +33,13 @@ class Difference:
 def difference(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[Difference]:
     """What differs between two provenance statements, in the order spec, code, data, environment, machine, result.
 
-    Run ids, times and the bytes of the spec file (its comments, say) are no differences. Where a step was done on
+    Run ids, times and the bytes of the spec file (its comments, say) are no differences; nor are the numbers of steps,
+    which go by the names they have on the left. Where a step was done on
     another machine than in the other run, `steps.<name>.` stands before what differs beyond what does for the run as a
     whole. LedgerError if either statement is not the provenance of a run.
     """
-    ours, theirs = facts(left), facts(right)
+    ours = facts(left)
+    theirs = _named_alike(ours, facts(right))
     whole = _between(_fields(ours), _fields(theirs))
     if ours.code.sources == theirs.code.sources:
         # The same code: runs of other steps rest on other modules of it.
@@ -45,7 +48,8 @@ def difference(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[Differ
     known = {(one.path, repr(one.left), repr(one.right)) for one in (*whole, packages)}
     fresh = [
         replace(one, path=f"{STEPS}{step.name}.{one.path}")
-        for step, same in _pairs(ours, theirs)
+        for step, same in paired(ours, theirs)
+        if step is not None and same is not None
         for one in _between(_around(step.surroundings), _around(same.surroundings))
         if (one.path, repr(one.left), repr(one.right)) not in known
     ]
@@ -66,10 +70,10 @@ def _between(ours: Mapping[Kind, Mapping[str, Any]], theirs: Mapping[Kind, Mappi
     ]
 
 
-def _pairs(ours: RunFacts, theirs: RunFacts) -> Iterator[tuple[StepFact, StepFact]]:
-    """The steps that both runs have, by name."""
-    others = {step.name: step for step in theirs.steps}
-    return ((step, others[step.name]) for step in ours.steps if step.name in others)
+def _named_alike(ours: RunFacts, theirs: RunFacts) -> RunFacts:
+    """The second run with the names, numbers included, that the first has for the same steps."""
+    names = [(mine, step) for mine, step in paired(ours, theirs) if step is not None]
+    return replace(theirs, steps=tuple(replace(step, name=mine.name) if mine else step for mine, step in names))
 
 
 def _around(surroundings: Surroundings) -> dict[Kind, dict[str, Any]]:

@@ -19,6 +19,7 @@ _CONTROL = ("Cc", "Cs")
 """Unicode's categories of what a terminal obeys, and of halves of characters, which no terminal can be sent."""
 
 Result = Literal["PASSED", "WARNED", "FAILED"]
+Mode = Literal["files", "redone"]
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,9 @@ class Verdict:
     """What a verification of a run found: the names of the checks that passed, passed within tolerance, or failed.
 
     `statement` is the sha256 of the canonical JSON of the statement that was put to the test, `subjects` are its own.
+    `mode` says whether only files were looked at or the work was done again; None in entries from before it was said.
+    Of work done again, `code` is what did it, `surroundings` what it was done on (None where it failed), and `causes`
+    are what differs from the recorded run beside results: kind, path, then, now, as plain JSON.
     """
 
     run: str
@@ -189,6 +193,10 @@ class Verdict:
     passed: tuple[str, ...] = ()
     warned: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
+    mode: Mode | None = None
+    code: Code | None = None
+    surroundings: Surroundings | None = None
+    causes: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def result(self) -> Result:

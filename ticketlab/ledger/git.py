@@ -54,6 +54,17 @@ class Repository:
         found = _git(folder, {}, "rev-parse", "--show-toplevel")
         return cls(Path(os.fsdecode(found.stdout.rstrip(b"\n"))).resolve()) if found.returncode == 0 else None
 
+    @classmethod
+    def of_code(cls, package: Path, project: Path) -> Repository | None:
+        """The project's repository: in the working tree that holds `package`, if it has more than one."""
+        ours, its = cls.around(project), cls.around(package)
+        return its if ours and its and ours._shared() == its._shared() else ours
+
+    def _shared(self) -> Path:
+        """The folder that all working trees of the repository share."""
+        found = self._ask({}, "rev-parse", "--git-common-dir")
+        return (self.root / os.fsdecode(found.rstrip(b"\n"))).resolve()
+
     def working_state(self, package: Path, patch: Path) -> WorkingState:
         """Write the patch from the last commit to the working state into the file `patch`, and say what the two are.
 

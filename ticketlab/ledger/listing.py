@@ -11,7 +11,7 @@ from typing import Any, Literal
 from ticketlab.errors import LedgerError
 from ticketlab.ledger.chain import Chain
 from ticketlab.ledger.entry import Entry
-from ticketlab.ledger.facts import Result, is_line
+from ticketlab.ledger.facts import Mode, Result, is_line
 from ticketlab.ledger.statement import BUILD_TYPE, PROVENANCE, facts, verdict
 
 _DIGEST_PREFIX = re.compile(r"[0-9a-f]{4,64}")
@@ -19,7 +19,7 @@ _DIGEST_PREFIX = re.compile(r"[0-9a-f]{4,64}")
 
 @dataclass(frozen=True)
 class EntrySummary:
-    """An entry for listings. A run has arm, density and main metric (name, value); a verification has its result.
+    """An entry for listings. A run has arm, density and main metric (name, value); a verification its result and mode.
 
     "other" is what somebody else stated, and what this version cannot read; of the latter run and cell, if it has them.
     """
@@ -34,6 +34,7 @@ class EntrySummary:
     density: float | None = None
     metric: tuple[str, float] | None = None
     result: Result | None = None
+    mode: Mode | None = None
 
 
 def summary(entry: Entry) -> EntrySummary:
@@ -53,7 +54,7 @@ def _told(entry: Entry) -> EntrySummary:
         metric = (name, run.metrics[name]) if name is not None and name in run.metrics else None
         return EntrySummary(entry.index, "run", short, run.finished, run.run, run.cell, run.arm, run.density, metric)
     found = verdict(entry.statement)
-    return EntrySummary(entry.index, "verification", short, found.at, found.run, result=found.result)
+    return EntrySummary(entry.index, "verification", short, found.at, found.run, result=found.result, mode=found.mode)
 
 
 def find(chain: Chain, text: str) -> Entry:

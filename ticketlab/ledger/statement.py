@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
+from typing import Any, get_args
 
 from ticketlab.errors import LedgerError
 from ticketlab.ledger import descriptor
-from ticketlab.ledger.facts import Artifact, RunFacts, Verdict
+from ticketlab.ledger.facts import Artifact, Mode, RunFacts, Verdict
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PROVENANCE = "https://slsa.dev/provenance/v1"
@@ -100,14 +100,9 @@ def verification(verdict: Verdict) -> Statement:
     """The in-toto Statement v1 with Test Result v0.1 of one verification; ValueError if nothing was checked."""
     if not (verdict.passed or verdict.warned or verdict.failed):
         raise ValueError("a verification that checked nothing has no result")
-    tested = {
-        "name": verdict.run,
-        "digest": {"sha256": verdict.statement},
-        "annotations": {"kind": "statement", "at": _spelt(verdict.at)},
-    }
     predicate = {
         "result": verdict.result,
-        "configuration": [tested],
+        "configuration": list(_configuration(verdict)),
         "passedTests": list(verdict.passed),
         "warnedTests": list(verdict.warned),
         "failedTests": list(verdict.failed),
@@ -115,11 +110,31 @@ def verification(verdict: Verdict) -> Statement:
     return _statement(verdict.subjects, TEST_RESULT, predicate)
 
 
+def _configuration(verdict: Verdict) -> Iterator[descriptor.Descriptor]:
+    """What was put to the test, how, and with what: by which code, on what, and what of these differs from then."""
+    mode = {"mode": verdict.mode} if verdict.mode else {}
+    yield {
+        "name": verdict.run,
+        "digest": {"sha256": verdict.statement},
+        "annotations": {"kind": "statement", "at": _spelt(verdict.at), **mode},
+    }
+    if verdict.code:
+        yield from descriptor.of_code(verdict.code)
+    if verdict.surroundings:
+        yield descriptor.of_values("surroundings", descriptor.of_surroundings(verdict.surroundings))
+        yield descriptor.of_values("causes", {"differences": [dict(cause) for cause in verdict.causes]})
+
+
 def verdict(statement: Mapping[str, Any]) -> Verdict:
     """The verdict that `verification` put into a statement; LedgerError if it is not one, or malformed."""
     predicate = _predicate(statement, TEST_RESULT)
     with _reading("test result of a ticketlab run"):
-        tested = next(one for one in predicate["configuration"] if one["annotations"]["kind"] == "statement")
+        by_kind = {one["annotations"]["kind"]: one for one in predicate["configuration"]}
+        tested = by_kind["statement"]
+        mode = tested["annotations"].get("mode")
+        if mode not in (None, *get_args(Mode)):
+            raise ValueError(f"no verification is {mode!r}")
+        around, causes = by_kind.get("surroundings"), by_kind.get("causes")
         found = Verdict(
             run=tested["name"],
             statement=tested["digest"]["sha256"],
@@ -128,6 +143,10 @@ def verdict(statement: Mapping[str, Any]) -> Verdict:
             passed=tuple(predicate["passedTests"]),
             warned=tuple(predicate["warnedTests"]),
             failed=tuple(predicate["failedTests"]),
+            mode=mode,
+            code=descriptor.code(by_kind.values()) if "sources" in by_kind else None,
+            surroundings=descriptor.surroundings(around["annotations"]["values"]) if around else None,
+            causes=tuple(causes["annotations"]["values"]["differences"]) if causes else (),
         )
         if found.result != predicate["result"]:
             raise ValueError(f"the result is {predicate['result']}, the tests say {found.result}")

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 from typing import Literal
 
 from ticketlab.errors import CorruptFile
 from ticketlab.files import sha256_file
 from ticketlab.ledger.facts import Artifact, RunFacts, StepFact
+from ticketlab.ledger.paired import paired
+from ticketlab.run.located import first_difference, first_field
 
 BAND = 1e-2
 """Relative difference up to which a metric measured on another machine counts as the same."""
 
 TICKET = "ticket.safetensors"
+METRICS = "metrics.json"
 
 Finding = Literal["IDENTICAL", "WITHIN BAND", "DIFFERS"]
 
 
 @dataclass(frozen=True)
 class Compared:
-    """One thing compared, and for one that differs the first output (or file) that does.
+    """One thing compared, and for one that differs where: the first output (or file) that does, and what in it.
 
     `mask_agreement`, of a ticket that differs, is the share of the weights that both tickets keep or both prune, in
     [0, 1]; None where it cannot be said, as the recorded ticket is not there or has other layers.
@@ -50,43 +53,57 @@ def compared_files(recorded: RunFacts, root: Path) -> Iterator[Compared]:
         if not path.is_file():
             yield Compared(f"file {subject.name}", "DIFFERS", f"{subject.path} is not there")
         elif sha256_file(path) != subject.sha256:
-            yield Compared(f"file {subject.name}", "DIFFERS", f"{subject.path} is not the file that was recorded")
+            what = f"{subject.path} is not the file that was recorded"
+            yield Compared(f"file {subject.name}", "DIFFERS", _told(what, _changed(subject, recorded, path, root)))
         else:
             yield Compared(f"file {subject.name}", "IDENTICAL")
 
 
 def compared_steps(
-    recorded: RunFacts, fresh: RunFacts, files: Mapping[str, Path], root: Path, elsewhere: bool
+    recorded: RunFacts, fresh: RunFacts, files: Mapping[str, Path], root: Path, scratch: Path, elsewhere: bool
 ) -> Iterator[Compared]:
-    """Results, then step by step in the order they were done. `files` are the fresh results by name.
+    """Step by step in the order they were done, then results. `files` are the fresh results by name, `scratch` their store.
 
     Steps that differ are within the band if the run was done `elsewhere` and what it measured in the end is.
     """
     close: Finding = "WITHIN BAND" if elsewhere and _within_band(recorded.metrics, fresh.metrics) else "DIFFERS"
+    for then, now in paired(recorded, fresh):
+        if then and now:
+            yield _compared_step(then, now, recorded, root, scratch, close)
+        elif one := then or now:
+            yield Compared(one.name, "DIFFERS", "only then" if then else "only now")
     found = {subject.name: subject.sha256 for subject in fresh.subjects}
     for subject in recorded.subjects:
         name = f"result {subject.name}"
         if found.get(subject.name) == subject.sha256:
             yield Compared(name, "IDENTICAL")
-        else:
-            yield Compared(name, close, subject.name, _mask_agreement(subject, files.get(subject.name), root))
-    for then, now in zip_longest(recorded.steps, fresh.steps):
-        if then is None or now is None:
-            yield Compared((then or now).name, "DIFFERS", "only then" if now is None else "only now")
             continue
-        differing = _differing_output(then, now)
-        yield Compared(now.name, close, differing) if differing else Compared(now.name, "IDENTICAL")
+        before, after = _recorded_copy(subject.name, subject.sha256, recorded, root), files.get(subject.name)
+        what = _between(before, after)
+        if subject.name == METRICS:
+            what = first_field(recorded.metrics, fresh.metrics) or what
+        yield Compared(name, close, _told(subject.name, what), _mask_agreement(subject, before, after))
 
 
-def _mask_agreement(recorded: Artifact, fresh: Path | None, root: Path) -> float | None:
+def _compared_step(
+    then: StepFact, now: StepFact, recorded: RunFacts, root: Path, scratch: Path, close: Finding
+) -> Compared:
+    name = _differing_output(then, now)
+    if name is None:
+        return Compared(then.name, "IDENTICAL")
+    before = _recorded_copy(name, then.outputs.get(name, ""), recorded, root)
+    after = next((scratch / "store").glob(f"*/{now.identity}/{name}"), None)
+    return Compared(then.name, close, _told(name, _between(before, after)))
+
+
+def _mask_agreement(recorded: Artifact, before: Path | None, after: Path | None) -> float | None:
     """Of a ticket, which share of its bits another has too; None for another file, and where one is not to be had."""
     from ticketlab.tickets.file import read
 
-    path = _place(recorded, root)
-    if recorded.name != TICKET or fresh is None or not path.is_file() or sha256_file(path) != recorded.sha256:
+    if recorded.name != TICKET or before is None or after is None:
         return None
     try:
-        then, now = read(path)[0], read(fresh)[0]
+        then, now = read(before)[0], read(after)[0]
     except CorruptFile:
         return None
     return float(then.agreement(now)) if then.shapes() == now.shapes() else None
@@ -94,6 +111,33 @@ def _mask_agreement(recorded: Artifact, fresh: Path | None, root: Path) -> float
 
 def _place(subject: Artifact, root: Path) -> Path:
     return root / (subject.path or subject.name)
+
+
+def _recorded_copy(name: str, digest: str, recorded: RunFacts, root: Path) -> Path | None:
+    """A file with the recorded bytes, published or in the store; None where neither is left as it was."""
+    published = [_place(one, root) for one in recorded.subjects if one.sha256 == digest]
+    made = [step.identity for step in recorded.steps if step.outputs.get(name) == digest]
+    kept = [path for one in made for path in (root / ".ticketlab" / "store").glob(f"*/{one}/{name}")]
+    return next((path for path in (*published, *kept) if path.is_file() and sha256_file(path) == digest), None)
+
+
+def _changed(subject: Artifact, recorded: RunFacts, path: Path, root: Path) -> str:
+    """What in a published file is not as it was recorded."""
+    if subject.name != METRICS:
+        return _between(_recorded_copy(subject.name, subject.sha256, recorded, root), path)
+    try:
+        found = json.loads(path.read_bytes())
+    except ValueError:
+        return ""
+    return first_field(recorded.metrics, found) if isinstance(found, dict) else ""
+
+
+def _between(before: Path | None, after: Path | None) -> str:
+    return first_difference(before, after) if before and after else ""
+
+
+def _told(name: str, inside: str) -> str:
+    return f"{name}: {inside}" if inside else name
 
 
 def _differing_output(then: StepFact, now: StepFact) -> str | None:

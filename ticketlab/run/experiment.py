@@ -107,7 +107,7 @@ def run(
     listener = guarded(listener)
     afresh = (lambda: forget(experiment)) if fresh else None
     with held(experiment.plan, experiment.store, listener, stopping, afresh):
-        fetch_data(experiment, listener)
+        fetch_data(experiment.plan, experiment.project, listener)
         tell_stand_ins(experiment, listener)
         return _run(experiment, listener, engage(experiment.job(listener, stopping)))
 
@@ -164,16 +164,23 @@ def _overview(plan: Plan, results: Sequence[ArmResult], project: Project, store:
 
 
 def prepare_statistics(
-    experiment: Experiment, listener: Listener = lambda event: None, *, engage: Engage = Alone
+    experiment: Experiment,
+    listener: Listener = lambda event: None,
+    *,
+    stopping: Callable[[], bool] = lambda: False,
+    engage: Engage = Alone,
 ) -> Path:
-    """Have only the steps done that reference statistics need, and publish these; the folder."""
+    """Have only the steps done that reference statistics need, and publish these; the folder.
+
+    Raises `Interrupted` when asked to stop; the same call goes on from there.
+    """
     from ticketlab.run.publish import publish_statistics
 
     listener = guarded(listener)
-    fetch_data(experiment, listener)
+    fetch_data(experiment.plan, experiment.project, listener)
     folder = experiment.project.runs / experiment.plan.name
-    with held(experiment.plan, experiment.store, listener):
-        crew = engage(experiment.job(listener))
+    with held(experiment.plan, experiment.store, listener, stopping):
+        crew = engage(experiment.job(listener, stopping))
         for address, step in experiment.plan.steps():
             if step.kind == "statistics":
                 crew.step(step, address)
@@ -190,11 +197,11 @@ def forget(experiment: Experiment) -> None:
         begin_afresh(experiment.plan, address, experiment.project)
 
 
-def fetch_data(experiment: Experiment, listener: Listener) -> None:
+def fetch_data(plan: Plan, project: Project, listener: Listener) -> None:
     """Pull datasets that are not there from the DVC remote, where the project has one."""
-    root = experiment.project.root
-    for name in sorted({cell.spec.data.dataset for cell in experiment.plan.cells}):
-        here = (experiment.project.home(name) / "data" / name / "dataset.json").is_file()
+    root = project.root
+    for name in sorted({cell.spec.data.dataset for cell in plan.cells}):
+        here = (project.home(name) / "data" / name / "dataset.json").is_file()
         if not here and at_hand(name, root) and (root / "data.dvc").is_file() and not dvc.inside_stage():
             listener(Notice(f"pulling data/{name} from the DVC remote"))
             dvc.pull(root, f"data/{name}")

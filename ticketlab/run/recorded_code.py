@@ -46,7 +46,9 @@ def _check_sources(package: Path, code: Code) -> None:
     """LedgerError if the checked-out package is not the one that ran: a project may use a ticketlab from elsewhere."""
     if sha256_bytes(canonical_json(sources(package))) != code.sources:
         raise LedgerError(
-            "the recorded commit does not hold the ticketlab that ran", where=code.commit or "", mend="--code here"
+            "the recorded commit does not hold the ticketlab that ran, which was installed apart from the project",
+            where=code.commit or "",
+            mend="install the ticketlab that ran (`ticketlab ledger show` has its release), then --code here",
         )
 
 

@@ -1,0 +1,128 @@
+"""What verifying did and found is said in full: on the screen, as JSON and in the ledger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import ticketlab
+from ticketlab.cli.main import app
+from ticketlab.files import canonical_json, sha256_bytes
+from ticketlab.ledger import capture
+from ticketlab.ledger.chain import Chain
+from ticketlab.ledger.facts import Code, RunFacts, Verdict
+from ticketlab.ledger.statement import facts, provenance, verdict
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def command(specks: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """A command in the project, in which one run was recorded."""
+    assert not ticketlab.run(specks / "specs" / "small.yaml").failures
+    monkeypatch.chdir(specks)
+    return lambda *arguments: CliRunner().invoke(app, list(arguments))
+
+
+def recorded(root: Path) -> RunFacts:
+    return facts(next(Chain(root / "ledger.jsonl").entries()).statement)
+
+
+def last(root: Path) -> Verdict:
+    *_, entry = Chain(root / "ledger.jsonl").entries()
+    return verdict(entry.statement)
+
+
+def test_what_differs_is_told_of_an_identical_run_and_stated_with_code_and_surroundings(
+    specks: Path, command: Command
+) -> None:
+    run, now = recorded(specks), capture.determinism()["torch"]
+    then = with_torch(run, "0.1")
+    steps = [replace(step, name=f"{number}. {step.name[3:]}") for number, step in enumerate(then.steps, 2)]
+    extra = replace(steps[0], name="1. one that is not done any more")
+    Chain(specks / "ledger.jsonl").append(provenance(replace(then, steps=(extra, *steps))))
+    said = command("verify", "1").stdout
+    assert f"why: environment: torch: '0.1' then, {now!r} now" in said
+    assert said.splitlines()[-2:] == ["  DIFFERS", "  first: 1. one that is not done any more  [only then]"]
+    assert said.count("DIFFERS") == 2, "the steps after it are compared with themselves"
+    Chain(specks / "ledger.jsonl").append(provenance(replace(then, code=with_another_file(run, specks))))
+    again = command("verify", "3")
+    assert again.exit_code == 0
+    assert f"though: environment: torch: '0.1' then, {now!r} now" in again.stdout
+    assert f"though: code: {EDITED}: '{'0' * 64}' then" in again.stdout
+    assert again.stdout.endswith("  IDENTICAL\n")
+    found = last(specks)
+    assert (found.result, found.mode, found.code) == ("PASSED", "redone", run.code)
+    assert found.surroundings is not None
+    assert found.surroundings.determinism == capture.determinism()
+    assert {"kind": "environment", "path": "torch", "then": "0.1", "now": now} in found.causes
+
+
+EDITED = "ticketlab/tickets/mask.py"
+
+
+def with_another_file(run: RunFacts, root: Path) -> Code:
+    """The code of a run as if one file had had other comments."""
+    blobs = root / ".ticketlab" / "blobs"
+    listed = json.loads((blobs / run.code.sources).read_bytes()) | {EDITED: "0" * 64}
+    content = canonical_json(listed)
+    (blobs / sha256_bytes(content)).write_bytes(content)
+    return replace(run.code, sources=sha256_bytes(content))
+
+
+def with_torch(run: RunFacts, version: str) -> RunFacts:
+    """A run as if another torch had done it."""
+    steps = [
+        replace(
+            step,
+            surroundings=replace(step.surroundings, determinism={**step.surroundings.determinism, "torch": version}),
+        )
+        for step in run.steps
+    ]
+    return replace(run, determinism={**run.determinism, "torch": version}, steps=tuple(steps))
+
+
+def test_a_look_at_the_files_is_no_proof_and_is_not_listed_as_one(specks: Path, command: Command) -> None:
+    assert command("verify", "--quick", "0").exit_code == 0
+    found = last(specks)
+    assert (found.result, found.mode, found.code, found.surroundings) == ("PASSED", "files", None, None)
+    (row,) = [line for line in command("ledger", "list").stdout.splitlines() if "verification" in line]
+    assert row.endswith("PASSED, of files only")
+
+
+def test_work_that_cannot_be_done_again_is_a_check_that_failed(specks: Path, command: Command) -> None:
+    path = specks / "data" / "specks" / "train.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    (specks / "runs" / "small" / "ticket" / "metrics.json").write_text('{"accuracy": 2.0}')
+    said = command("verify", "--json", "0")
+    assert said.exit_code == 5
+    shown = json.loads(said.stdout)
+    assert "train.safetensors" in shown["problem"]
+    assert "train.safetensors" in said.stderr
+    found = last(specks)
+    assert (found.result, found.mode) == ("FAILED", "redone")
+    assert found.failed == ("file metrics.json", "done again: DataError")
+    assert "file ticket.safetensors" in found.passed
+    accuracy = recorded(specks).metrics["accuracy"]
+    (metrics,) = [one for one in shown["files"] if one["name"] == "file metrics.json"]
+    assert metrics["where"].endswith(f"recorded: accuracy {accuracy!r} then, 2.0 now")
+    (row,) = [line for line in command("ledger", "list").stdout.splitlines() if "verification" in line]
+    assert row.endswith("FAILED, done again")
+
+
+def test_of_results_that_differ_the_metric_is_named_with_both_values(specks: Path, command: Command) -> None:
+    run = recorded(specks)
+    subjects = tuple(replace(one, sha256="0" * 64) if one.name == "metrics.json" else one for one in run.subjects)
+    Chain(specks / "ledger.jsonl").append(
+        provenance(replace(run, subjects=subjects, metrics={**run.metrics, "accuracy": 2.0}))
+    )
+    said = command("verify", "1").stdout
+    told = f"metrics.json: accuracy 2.0 then, {run.metrics['accuracy']!r} now"
+    assert f"DIFFERS      result metrics.json  [{told}]" in said
