@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -63,6 +64,53 @@ def test_what_differs_is_told_of_an_identical_run_and_stated_with_code_and_surro
     assert {"kind": "environment", "path": "torch", "then": "0.1", "now": now} in found.causes
 
 
+def test_numbers_that_were_never_found_are_not_identical(specks: Path, command: Command) -> None:
+    run, chain = recorded(specks), Chain(specks / "ledger.jsonl")
+    forgeries: dict[str, dict[str, Any]] = {
+        "metrics.accuracy 0.994 then": {"metrics": {**run.metrics, "accuracy": 0.994}},
+        "density 0.05 then": {"density": 0.05},
+        "collapsed.classifier.c1.weight 1 then": {"collapsed": {"classifier.c1.weight": 1}},
+        "main metric None then": {"main_metric": None},
+    }
+    for said, forged in forgeries.items():
+        entry = chain.append(provenance(replace(run, **forged)))
+        found = command("verify", str(entry.index))
+        assert found.exit_code == 5
+        assert f"first: what is stated  [{said}" in found.stdout
+        assert last(specks).failed == ("what is stated",)
+
+
+def test_a_changed_byte_of_the_dataset_is_seen_without_doing_anything_again(specks: Path, command: Command) -> None:
+    (split, *_) = [one for one in recorded(specks).splits if one.path]
+    assert command("verify", "0", "--quick").exit_code == 0
+    place = specks / str(split.path)
+    content = bytearray(place.read_bytes())
+    content[-1] ^= 1
+    place.write_bytes(content)
+    found = command("verify", "0", "--quick")
+    assert found.exit_code == 5
+    assert f"first: file {split.name}" in found.stdout
+
+
+def test_a_last_line_that_was_never_finished_stops_no_verification(specks: Path, command: Command) -> None:
+    ledger = specks / "ledger.jsonl"
+    with ledger.open("ab") as handle:
+        handle.write(ledger.read_bytes()[:100])
+    assert command("verify", "0", "--quick").exit_code == 0
+    assert Chain(ledger).check().sound
+
+
+def test_what_no_run_was_ever_asked_is_refused_in_a_line(specks: Path, command: Command) -> None:
+    run, chain = recorded(specks), Chain(specks / "ledger.jsonl")
+    for threads in (10**9, "x"):
+        entry = chain.append(provenance(replace(run, determinism={**run.determinism, "threads": threads})))
+        found = command("verify", str(entry.index))
+        assert found.exit_code == 5
+        assert "a number of threads that no run can have" in found.stderr
+    entry = chain.append(provenance(replace(run, spec={**run.spec, "arms": 5})))
+    assert command("verify", str(entry.index)).exit_code == 0, "the arm is the one that the statement names"
+
+
 EDITED = "ticketlab/tickets/mask.py"
 
 
@@ -108,7 +156,7 @@ def test_work_that_cannot_be_done_again_is_a_check_that_failed(specks: Path, com
     assert "train.safetensors" in said.stderr
     found = last(specks)
     assert (found.result, found.mode) == ("FAILED", "redone")
-    assert found.failed == ("file metrics.json", "done again: DataError")
+    assert found.failed == ("file metrics.json", "file specks/train.safetensors", "done again: DataError")
     assert "file ticket.safetensors" in found.passed
     accuracy = recorded(specks).metrics["accuracy"]
     (metrics,) = [one for one in shown["files"] if one["name"] == "file metrics.json"]

@@ -159,7 +159,8 @@ class Chain:
             found = json.loads(self._head.read_bytes())
             return Head(int(found["entries"]), str(found["digest"]))
         except (ValueError, KeyError, TypeError) as error:
-            raise LedgerError("this is not the head of a ledger", where=str(self._head), mend=_HOW_TO_CHECK) from error
+            mend = "remove it: what it remembered, that last lines were not removed, nobody can tell any more"
+            raise LedgerError("this is not the head of a ledger", where=str(self._head), mend=mend) from error
 
 
 def _end(handle: BinaryIO) -> tuple[bytes | None, bytes]:

@@ -46,9 +46,13 @@ class Compared:
 
 
 def compared_files(recorded: RunFacts, root: Path) -> Iterator[Compared]:
-    """The published files of a run, its statistics too, in the project at `root`, against what was recorded of them."""
+    """The published files of a run, its statistics too, in the project at `root`, against what was recorded of them.
+
+    Of the dataset, which DVC may bring when it is wanted, the files that are there.
+    """
     measured_by = [one for one in (*recorded.statistics, *recorded.extractors) if one.path]
-    for subject in (*recorded.subjects, *measured_by):
+    data = [one for one in recorded.splits if one.path and _place(one, root).is_file()]
+    for subject in (*recorded.subjects, *measured_by, *data):
         path = _place(subject, root)
         if not path.is_file():
             yield Compared(f"file {subject.name}", "DIFFERS", f"{subject.path} is not there")
@@ -62,9 +66,9 @@ def compared_files(recorded: RunFacts, root: Path) -> Iterator[Compared]:
 def compared_steps(
     recorded: RunFacts, fresh: RunFacts, files: Mapping[str, Path], root: Path, scratch: Path, elsewhere: bool
 ) -> Iterator[Compared]:
-    """Step by step in the order they were done, then results. `files` are the fresh results by name, `scratch` their store.
+    """Step by step in the order they were done, then results, then what the statement says that these hold.
 
-    Steps that differ are within the band if the run was done `elsewhere` and what it measured in the end is.
+    `files` are the fresh results by name, `scratch` their store. Steps that differ are within the band if the run was done `elsewhere` and what it measured in the end is.
     """
     close: Finding = "WITHIN BAND" if elsewhere and _within_band(recorded.metrics, fresh.metrics) else "DIFFERS"
     for then, now in paired(recorded, fresh):
@@ -83,6 +87,17 @@ def compared_steps(
         if subject.name == METRICS:
             what = first_field(recorded.metrics, fresh.metrics) or what
         yield Compared(name, close, _told(subject.name, what), _mask_agreement(subject, before, after))
+    yield _compared_words(recorded, fresh, close)
+
+
+def _compared_words(recorded: RunFacts, fresh: RunFacts, close: Finding) -> Compared:
+    """What people read of a run, which no digest in the statement covers: whoever writes a line may write any number."""
+    then, now = (
+        {"metrics": one.metrics, "density": one.density, "collapsed": one.collapsed, "main metric": one.main_metric}
+        for one in (recorded, fresh)
+    )
+    field = first_field(then, now)
+    return Compared("what is stated", close if field else "IDENTICAL", field)
 
 
 def _compared_step(

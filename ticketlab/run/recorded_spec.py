@@ -15,6 +15,7 @@ from ticketlab.ledger.facts import RunFacts
 from ticketlab.ledger.statement import facts
 from ticketlab.plan.experiment import ArmAddress, Plan, plan_cell
 from ticketlab.run.project import Project
+from ticketlab.spec.compute import Compute
 from ticketlab.spec.identity import identity
 from ticketlab.spec.loading import Cell, LoadedSpec
 from ticketlab.spec.spec import Spec
@@ -26,10 +27,10 @@ FIELDS_SHOWN = 4
 def recorded_plan(recorded: RunFacts, project: Project) -> tuple[Plan, ArmAddress]:
     """The plan of a recorded run, made from its statement alone, with as many threads as it ran on.
 
-    LedgerError if the language of specs is not the one it was recorded in.
+    LedgerError if the language of specs is not the one it was recorded in, or it names no number of threads.
     """
     spec = _recorded_spec(recorded)
-    cell = plan_cell(Cell({}, "", spec), project.home, recorded.determinism.get("threads"))
+    cell = plan_cell(Cell({}, "", spec), project.home, _threads(recorded))
     digest = recorded.spec_file.sha256 if recorded.spec_file else ""
     file = Path(recorded.spec_file.name if recorded.spec_file else spec.name)
     planned = Plan(spec.name, file, digest, (cell,))
@@ -80,9 +81,10 @@ def _edited(recorded: RunFacts, spec: Spec) -> str:
 
 def _recorded_spec(recorded: RunFacts) -> Spec:
     """The spec of one arm. LedgerError if today's language refuses it."""
+    arms = recorded.spec.get("arms", ())
     try:
         # An arm with values of its own is written out where it was recorded.
-        written = [arm for arm in recorded.spec.get("arms", ()) if recorded.arm in (arm, _kind_of(arm))]
+        written = [arm for arm in arms if recorded.arm in (arm, _kind_of(arm))] if isinstance(arms, list) else []
         asked = {**recorded.spec, "arms": written or [recorded.arm]}
         return Spec.model_validate_json(json.dumps(asked), strict=True)
     except ValidationError as refused:
@@ -92,6 +94,13 @@ def _recorded_spec(recorded: RunFacts) -> Spec:
             f"the run was recorded in another version of the language; today's refuses `{where}`: {first['msg']}",
             mend="--code recorded",
         ) from refused
+
+
+def _threads(recorded: RunFacts) -> int | None:
+    try:
+        return Compute.model_validate({"threads": recorded.determinism.get("threads")}, strict=True).threads
+    except ValidationError as refused:
+        raise LedgerError("the run was recorded on a number of threads that no run can have") from refused
 
 
 def _kind_of(arm: object) -> object:
