@@ -16,7 +16,7 @@ import ticketlab
 ROOT = Path(ticketlab.__file__).parent
 
 LEVELS = (
-    ("cores", "errors", "files", "randomness"),
+    ("cores", "errors", "files", "label_map", "randomness"),
     ("made", "inert_pickle", "tensors"),
     ("spec",),
     ("models", "augment", "datasets"),

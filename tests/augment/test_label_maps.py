@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from ticketlab.augment.shift import shifted_maps
+from ticketlab.label_map import UNLABELLED
 from ticketlab.made import made
 from ticketlab.randomness import Key
 from ticketlab.spec.augment import Crop, DiffAugment, Flip
-from ticketlab.spec.labelling import UNLABELLED
 
 GEOMETRIC = (
     Crop(padding=1),

@@ -14,9 +14,10 @@ from ticketlab.datasets.shape import ImageShape
 from ticketlab.datasets.subset import draw
 from ticketlab.datasets.synthetic import LARGEST, stand_in
 from ticketlab.errors import DataError
+from ticketlab.label_map import UNLABELLED
 from ticketlab.randomness import Key
 from ticketlab.spec.catalog import KNOWN, DatasetFacts, facts
-from ticketlab.spec.labelling import UNLABELLED, label_kinds
+from ticketlab.spec.labelling import label_kinds
 
 NAMES = ("sky", "cat", "dog")
 

@@ -15,8 +15,8 @@ from ticketlab.datasets.manifest import read_manifest
 from ticketlab.datasets.pack import read_split
 from ticketlab.datasets.sources import add
 from ticketlab.errors import DataError
+from ticketlab.label_map import UNLABELLED
 from ticketlab.spec.catalog import KNOWN
-from ticketlab.spec.labelling import UNLABELLED
 
 ROOT = ("VOCdevkit", "VOC2012")
 

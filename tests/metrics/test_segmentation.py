@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from ticketlab.errors import DataError
+from ticketlab.label_map import UNLABELLED
 from ticketlab.made import made
 from ticketlab.metrics.evidence import Segmented
 from ticketlab.metrics.segmentation import mean_iou, pixel_accuracy, segment
-from ticketlab.spec.labelling import UNLABELLED
 from ticketlab.spec.metric import Accuracy, Loss, MeanIou, MetricChoice, PixelAccuracy, measuring
 from ticketlab.spec.task import SEGMENTER
 

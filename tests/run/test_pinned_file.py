@@ -22,12 +22,12 @@ from ticketlab.run.experiment import Experiment
 from ticketlab.run.project import Project
 from ticketlab.run.verify import verify
 from ticketlab.run.wanted_file import pinned, with_files
+from ticketlab.run.within import replaced, within
 from ticketlab.spec.catalog import KNOWN
 from ticketlab.spec.evaluate import Inception, LabClassifier
 from ticketlab.spec.model import ImagenetResnet
 from ticketlab.spec.pinned_file import PinnedFile
 from ticketlab.spec.start import StateDictFile
-from ticketlab.spec.within import replaced, within
 
 PAGE = """\
 name: seen

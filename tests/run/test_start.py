@@ -247,13 +247,16 @@ def test_a_smoke_run_says_what_stands_in_for_a_file_that_is_not_here(project: Pa
     assert opened(project, here, smoke=True).plan.cells[0].spec.model.start.file == "w.pth"  # type: ignore[union-attr]
 
 
-def test_torchvisions_files_are_those_that_torchvision_names() -> None:
+def test_torchvisions_files_are_those_that_torchvision_names(tmp_path: Path) -> None:
     theirs = {}
     for depth in (18, 34, 50, 101, 152):
         for weights in getattr(torchvision.models, f"ResNet{depth}_Weights"):
             theirs[weights.name, depth] = weights.url
-    options = {key: TorchvisionWeights(weights=key[0]).file_name(key[1]) for key in RELEASED}
-    assert {key: f"{start_file.TORCHVISION}/{name}" for key, name in options.items()} == theirs
+    wanted = {
+        (weights, depth): torchvision_file(TorchvisionWeights(weights=weights), ImagenetResnet(depth=depth), tmp_path)
+        for weights, depth in RELEASED
+    }
+    assert {key: one.url for key, one in wanted.items()} == theirs
 
 
 @pytest.fixture

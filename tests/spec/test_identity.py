@@ -1,10 +1,13 @@
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
 import pytest
 
+from ticketlab.files import canonical_json, sha256_bytes
+from ticketlab.run.reading import load_spec
 from ticketlab.spec.identity import identity, without_effect
 from ticketlab.spec.language import ROOT, Kind, Place, every_section, is_section, kinds_of, place_of
 from ticketlab.spec.section import Section, no_effect
@@ -182,3 +185,41 @@ def test_a_name_alone_is_the_same_experiment_as_the_mapping_it_stands_for() -> N
 def test_identities_stay_what_they_were(page: Spec, expected: str) -> None:
     """A failure means that every result stored so far gets a new address: change a default or a field only knowingly."""
     assert identity(page) == expected
+
+
+SPECS = Path(__file__).parents[2] / "specs"
+
+SHIPPED = {
+    "gan-tickets/sngan-cifar10-advaug": "1783d335cd1d6d27",
+    "gan-tickets/sngan-cifar10-limited": "d282d8aac980be63",
+    "gan-tickets/sngan-cifar10-ticket": "7bd343de7ef33b7d",
+    "lottery-ticket/lenet-fashion-mnist-mini": "5bfaf44fbf7eab5d",
+    "lottery-ticket/lenet-mnist-apart": "e33a0fa9e4482d57",
+    "lottery-ticket/mlp-mnist-iterative": "fbb4088e13bf73d2",
+    "lottery-ticket/mlp-mnist-single-shot": "e321887b7c1564b9",
+    "lottery-ticket/resnet20-cifar10-rewind": "3efcc4a6139e2855",
+    "px/deeplab-voc2012": "fe3844035fe5964d",
+    "px/foresight-cifar10-reduced": "329c41fd72af9df2",
+    "px/resnet20-cifar10": "ac78737cdb70e0fe",
+    "px/resnet50-imagenet": "a9b4487aa4bef8ff",
+    "px/resnet50-pretrained-cifar10": "44117be9f7f88076",
+    "px/vgg16-cifar100": "18e6ae6dde8a5c72",
+    "quickstart": "1208a53c3d1dec8e",
+    "rg-gan/sngan-cifar10-limited": "fab6c95de1182cf7",
+    "rg-gan/sngan-fashion-mnist-mini": "a4d72b1b35f09ad5",
+    "strong-tickets/lenet-fashion-mnist-mini": "1846611e6509f72b",
+    "strong-tickets/sngan-cifar10-moments": "42101217d954495e",
+    "synflow/resnet18-cifar10": "93825e15b8261dff",
+    "synflow/vgg16-cifar10": "486ae75542b3e03a",
+}
+"""The first 16 digits of the sha256 over the identities of all cells, resolved, of each spec that is shipped."""
+
+
+def test_every_spec_that_is_shipped_is_held() -> None:
+    assert {path.relative_to(SPECS).with_suffix("").as_posix() for path in SPECS.rglob("*.yaml")} == SHIPPED.keys()
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_spec_that_is_shipped_stays_the_experiment_that_it_was(name: str) -> None:
+    loaded = load_spec(SPECS / f"{name}.yaml")
+    assert sha256_bytes(canonical_json([identity(cell.spec) for cell in loaded.cells]))[:16] == SHIPPED[name]

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import nn
 
+from ticketlab.label_map import UNLABELLED
 from ticketlab.models.dropout import set_keys
-from ticketlab.spec.labelling import UNLABELLED
 from ticketlab.spec.train import Adam, Sgd
 from ticketlab.training.checkpoint import content_digest
 from ticketlab.training.segmentation import pixel_loss

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ticketlab.spec.labelling import UNLABELLED
+from ticketlab.label_map import UNLABELLED
 
 
 def shifted(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from ticketlab.datasets.batches import bordered
 from ticketlab.errors import DataError
+from ticketlab.label_map import UNLABELLED
 from ticketlab.made import made
-from ticketlab.spec.labelling import UNLABELLED, label_kind
+from ticketlab.spec.labelling import label_kind
 
 if TYPE_CHECKING:
     from ticketlab.datasets.shape import ImageShape

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from ticketlab.errors import DataError
-from ticketlab.spec.labelling import UNLABELLED
+from ticketlab.label_map import UNLABELLED
 
 MOST_PIXELS = 1 << 26
 """The largest picture that is opened, in pixels."""

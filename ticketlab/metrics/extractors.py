@@ -131,7 +131,7 @@ def _lab_name(options: LabClassifier, dataset: str) -> str:
 
     That is the model as `-<kind>-<6 digits of the digest of its options>`, and the length of its training as `-<n>steps`.
     """
-    default, name = type(options)(), f"labclassifier-{dataset}"
+    default, name = options.usual, f"labclassifier-{dataset}"
     if options.model != default.model:
         name += f"-{options.model.name}-{sha256_bytes(canonical_json(options.model.counting()))[:6]}"
     return name if options.steps == default.steps else f"{name}-{options.steps}steps"

@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ticketlab.errors import DataError
+from ticketlab.label_map import UNLABELLED
 from ticketlab.metrics.evaluation_mode import evaluation_mode
 from ticketlab.metrics.evidence import Segmented
 from ticketlab.metrics.names import MEAN_IOU, PIXEL_ACCURACY
-from ticketlab.spec.labelling import UNLABELLED
 
 if TYPE_CHECKING:
     from ticketlab.spec.metric import MeanIou, PixelAccuracy

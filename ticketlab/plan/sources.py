@@ -19,8 +19,11 @@ PACKAGES_THAT_SUM = {"PIL": "pillow", "numpy": "numpy", "torch": "torch", "torch
 def source_digest(modules: tuple[str, ...]) -> str:
     """sha256 over the modules named and all they import from their own package and from the lab.
 
-    Comments, docstrings, layout, `if TYPE_CHECKING:` blocks do not count, nor does `ticketlab.spec`: what it decides
-    reaches a step as values, which the step's digest holds. Files are looked at anew in every call.
+    Comments, docstrings, layout, `if TYPE_CHECKING:` blocks do not count. Nor does `ticketlab.spec`: what its classes
+    decide, in fields, constants and properties, reaches a step as values, which the step's digest holds
+    (ticketlab/plan/decided.py), and code that a step runs imports nothing of it that computes and calls no method of
+    its classes (tests/plan/test_spec_in_steps.py). So an edit of the language repeats the steps whose values it
+    changes, and no others. Files are looked at anew in every call.
     """
     meanings = {name: _meaning(_source(name)) for name in closure(modules)}
     for name, meaning in meanings.items():

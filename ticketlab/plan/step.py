@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from ticketlab.files import canonical_json, sha256_bytes
+from ticketlab.plan.decided import decided
 from ticketlab.plan.sources import releases, source_digest
 from ticketlab.spec.compute import Compute
 from ticketlab.spec.evaluate import Extractor
@@ -75,8 +76,11 @@ class Step:
     def asks(self) -> dict[str, Any]:
         """The values this step depends on, as JSON."""
         asked = {item.name: _plain(getattr(self, item.name)) for item in fields(self) if item.name != "inputs"}
-        constants = {choice.name: found for choice in self._choices() if (found := _constants(choice))}
-        return {**asked, "made_by": self._makers(), "constants": constants}
+        return {
+            **asked,
+            "made_by": self._makers(),
+            "decided": [found for one in self._sections() if (found := decided(one))],
+        }
 
     def sources(self) -> tuple[str, ...]:
         """Modules that do the work: the performer's and those of every choice among the asked values."""
@@ -89,9 +93,9 @@ class Step:
             found.update(_made_by(getattr(self, item.name)))
         return sorted(name for name in found if name)
 
-    def _choices(self) -> Iterator[Choice]:
+    def _sections(self) -> Iterator[Section]:
         for item in fields(self):
-            yield from _choices_in(getattr(self, item.name))
+            yield from _sections_in(getattr(self, item.name))
 
     @cached_property
     def digest(self) -> str:
@@ -174,37 +178,24 @@ def _arithmetic(compute: Compute) -> dict[str, Any]:
 
 
 def _made_by(value: Any) -> Iterator[str]:
-    yield from (choice.made_by for choice in _choices_in(value))
+    yield from (section.made_by for section in _sections_in(value) if isinstance(section, Choice))
     if isinstance(value, Measurement):
         yield value.made_by
     if isinstance(value, Images):
         yield value.opened_by
 
 
-def _choices_in(value: Any) -> Iterator[Choice]:
-    """Every choice within an asked value, itself included."""
-    if isinstance(value, Choice):
-        yield value
+def _sections_in(value: Any) -> Iterator[Section]:
+    """Every section within an asked value, itself included."""
     if isinstance(value, Section):
+        yield value
         for name in type(value).model_fields:
-            yield from _choices_in(getattr(value, name))
+            yield from _sections_in(getattr(value, name))
     elif isinstance(value, Images):
         yield value.labels
     elif isinstance(value, Measurement):
-        yield from _choices_in(value.metrics)
-        yield from _choices_in(value.extractor)
+        yield from _sections_in(value.metrics)
+        yield from _sections_in(value.extractor)
     elif isinstance(value, tuple):
         for part in value:
-            yield from _choices_in(part)
-
-
-def _constants(choice: Choice) -> dict[str, Any]:
-    """What the class of a choice fixes beside its fields; the code that reads it does not have it in its own source."""
-    found: dict[str, Any] = {}
-    for name in sorted(type(choice).__class_vars__ - {"about", "source", "made_by", "model_config"}):
-        value = getattr(choice, name, None)
-        if isinstance(value, str | int | float):
-            found[name] = value
-        elif isinstance(value, tuple | frozenset) and all(isinstance(part, str | int) for part in value):
-            found[name] = sorted(value) if isinstance(value, frozenset) else list(value)
-    return found
+            yield from _sections_in(part)

@@ -20,9 +20,9 @@ from ticketlab.run.published import ArmResult, begin_afresh, close, is_closed, i
 from ticketlab.run.reading import at_hand, load_spec
 from ticketlab.run.store import Store
 from ticketlab.run.tracked import is_told
+from ticketlab.run.within import within
 from ticketlab.spec.loading import LoadedSpec
 from ticketlab.spec.pinned_file import PinnedFile
-from ticketlab.spec.within import within
 from ticketlab.tracking import dvc
 
 LONGEST_SUFFIX = 60

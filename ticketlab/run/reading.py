@@ -10,6 +10,7 @@ from ticketlab.datasets.places import are_pictures_here
 from ticketlab.datasets.shape import ImageShape
 from ticketlab.errors import SpecError
 from ticketlab.run.project import Project
+from ticketlab.run.within import within
 from ticketlab.spec.catalog import PINS, DatasetFacts, facts
 from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.loading import LoadedSpec, load
@@ -18,7 +19,6 @@ from ticketlab.spec.resolve import resolve
 from ticketlab.spec.smoke import smoke
 from ticketlab.spec.spec import Spec
 from ticketlab.spec.start import StartChoice
-from ticketlab.spec.within import within
 
 
 def load_spec(file: Path, overrides: Sequence[str] = (), project: Project | None = None) -> LoadedSpec:

@@ -13,10 +13,10 @@ from ticketlab.models.build import build
 from ticketlab.models.pretrained import HEAD, ORIGINS
 from ticketlab.randomness import Key
 from ticketlab.run.wanted_file import WEIGHTS, WantedFile, pinned
+from ticketlab.run.within import replaced
 from ticketlab.spec.modelling import ModelChoice
 from ticketlab.spec.pinned_file import PinnedFile
 from ticketlab.spec.start import StateDictFile
-from ticketlab.spec.within import replaced
 from ticketlab.training import checkpoint
 
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ def given_file(options: StateDictFile, model: ModelChoice, project: Path) -> Wan
 
 def torchvision_file(options: TorchvisionWeights, model: ModelChoice, project: Path) -> WantedFile:
     """Torchvision's file for the model's depth: the one named, else in data/weights, else in torch's own cache."""
-    name = options.file_name(getattr(model, "depth", 0))
+    depth = getattr(model, "depth", 0)
+    name = next(one for one in options.released if one.startswith(f"resnet{depth}-"))
     checksum = name.removesuffix(".pth").rpartition("-")[2]
     url = f"{TORCHVISION}/{name}"
     if options.file is not None:

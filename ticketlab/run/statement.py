@@ -18,9 +18,9 @@ from ticketlab.plan.steps import Step
 from ticketlab.run.project import Project
 from ticketlab.run.published import ArmResult, place_of, place_of_statistics, run_id
 from ticketlab.run.store import Store
+from ticketlab.run.within import within
 from ticketlab.spec.pinned_file import PinnedFile
 from ticketlab.spec.start import StartChoice
-from ticketlab.spec.within import within
 from ticketlab.tracking.pipeline import md5_of
 
 

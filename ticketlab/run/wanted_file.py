@@ -11,9 +11,9 @@ from typing import TypeVar
 
 from ticketlab.errors import DataError
 from ticketlab.files import sha256_file, write_atomically
+from ticketlab.run.within import replaced
 from ticketlab.spec.pinned_file import PinnedFile
 from ticketlab.spec.start import StartChoice
-from ticketlab.spec.within import replaced
 
 WEIGHTS = "weights"
 """The folder under a project's data/ for such files: DVC versions it with the datasets."""

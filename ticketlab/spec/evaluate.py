@@ -55,6 +55,11 @@ class LabClassifier(ExtractorChoice):
         default=1000, ge=1, le=1_000_000, description="Training steps of the classifier (batches of 128)."
     )
 
+    @property
+    def usual(self) -> LabClassifier:
+        """The one that is meant where a spec says no more than its name."""
+        return LabClassifier()
+
     def training(self) -> tuple[ModelChoice, Objective] | None:
         """The classifier, by cross-entropy."""
         optimizer = Adam(lr=1e-3, beta1=0.9, beta2=0.999)

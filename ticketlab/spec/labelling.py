@@ -9,9 +9,6 @@ from pydantic import Field
 from ticketlab.errors import DataError
 from ticketlab.spec.section import Choice, family
 
-UNLABELLED = 255
-"""What stands in a label map where no class is known; such pixels count nowhere."""
-
 
 class LabelKind(Choice):
     """A kind of label. No spec asks for one: a dataset has it, and a task learns from it (`Task.labels`).

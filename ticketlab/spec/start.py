@@ -90,9 +90,10 @@ class TorchvisionWeights(StartChoice):
         """Torchvision's."""
         return "torchvision"
 
-    def file_name(self, depth: int) -> str:
-        """What torchvision calls the file, for a depth that `settled_for` accepted."""
-        return f"resnet{depth}-{RELEASED[self.weights, depth]}.pth"
+    @property
+    def released(self) -> tuple[str, ...]:
+        """What torchvision calls the files of these weights, one for each depth."""
+        return tuple(f"resnet{deep}-{begin}.pth" for (name, deep), begin in RELEASED.items() if name == self.weights)
 
     def settled_for(self, model: ModelChoice, at: Path) -> Self:
         """Refuses a depth or width that torchvision has no such weights of."""

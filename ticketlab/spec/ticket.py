@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from ticketlab.spec.drawing import Drawn
+from ticketlab.spec.drawing import Drawn, Schedule
 from ticketlab.spec.evolving import Evolving
 from ticketlab.spec.foresight import Grasp, NtkSap, Px, Snip, SynFlow, SynFlowL2
 from ticketlab.spec.optimizer import Optimizer
@@ -75,6 +75,11 @@ class EdgePopup(Evolving):
     optimizer: Optimizer | None = Field(
         default=None, description="Optimiser of the scores; null is the one that the objective has for the network."
     )
+
+    @property
+    def schedule(self) -> Schedule:
+        """One round, to the density that every step keeps."""
+        return Schedule(density=self.density)
 
     def settled(self, spec: Spec, at: Path) -> Self:
         """Also the scope and the optimiser of the scores."""

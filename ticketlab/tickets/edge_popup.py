@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from ticketlab.spec.drawing import Schedule
 from ticketlab.tickets.mask import Mask
 from ticketlab.tickets.scope import Budget, Layer, budgets, of_each_network
 from ticketlab.tickets.select import highest_magnitudes
@@ -38,7 +37,7 @@ def wearing(
 def _budgets(options: EdgePopup, weights: Mapping[str, PrunableWeight]) -> list[Budget]:
     shapes = {layer: tuple(weight.parameter.shape) for layer, weight in weights.items()}
     layers = {layer: Layer(weights[layer].kind, shape, prod(shape)) for layer, shape in shapes.items()}
-    return budgets(options.scope, layers, Schedule(density=options.density), 1)
+    return budgets(options.scope, layers, options.schedule, 1)
 
 
 class Searched(Bare):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import torch.nn.functional as F
 from torch import Tensor
 
-from ticketlab.spec.labelling import UNLABELLED
+from ticketlab.label_map import UNLABELLED
 from ticketlab.training.supervised import SupervisedTraining, seen
 
 if TYPE_CHECKING:

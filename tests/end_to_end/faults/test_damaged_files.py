@@ -65,6 +65,43 @@ def test_every_damaged_result_in_the_store_is_made_again(done: Any, undisturbed:
     assert done.entries() == undisturbed.entries()
 
 
+MATCHING = """\
+name: small
+data: {dataset: specks, size: 32}
+model: {kind: sngan, width: 4, critic_width: 4, latent: 4}
+ticket: {method: magnitude, schedule: {rate: 0.5}, round_steps: 0}
+arms: [ticket]
+train: {objective: moment_matching, steps: 2, batch: 4, extractor: {kind: lab_classifier, steps: 2}}
+evaluate: {samples: 20, metrics: [frechet], extractor: {kind: lab_classifier, steps: 1}}
+compute: {device: cpu, threads: 1}
+"""
+
+
+@pytest.mark.long
+def test_damaged_statistics_extractors_and_moments_are_made_again(lab: Any, harm: Any) -> None:
+    lab.spec.write_text(MATCHING)
+    events, outcome = again(lab)
+    assert outcome.failures == []
+    published, entries = lab.published(), lab.entries()
+    store = lab.root / ".ticketlab" / "store"
+    damaged = [
+        max((path for path in result.iterdir() if path.name != "step.json"), key=lambda path: path.stat().st_size)
+        for kind in ("statistics", "prepared", "train")
+        for result in sorted((store / kind).iterdir())
+    ]
+    assert [path.parent.parent.name for path in damaged] == ["statistics", "prepared", *["train"] * 3]
+    for path in damaged:
+        harm(path)
+    (lab.root / "runs/small/metrics.json").unlink()
+    events, outcome = again(lab)
+    assert outcome.failures == []
+    for path in damaged:
+        assert str(path) in notices(events)
+    assert len([event for event in events if isinstance(event, StepStarted)]) == len(damaged)
+    assert lab.published() == published
+    assert lab.entries() == entries
+
+
 def test_a_checkpoint_that_was_damaged_costs_time_and_nothing_else(lab: Any, undisturbed: Any, harm: Any) -> None:
     seen: list[Event] = []
 

@@ -78,6 +78,21 @@ def test_a_locked_database_is_waited_for_and_the_rows_come_later(done: Any, spec
     all_there_once(done)
 
 
+@pytest.mark.long
+def test_a_run_ends_well_while_its_database_is_locked_all_the_time(lab: Any, undisturbed: Any, connected: Any) -> None:
+    with connected(lab.root / "mlflow.db") as connection:
+        connection.execute("begin exclusive")
+        code, said = lab.ticketlab("run", "specs/small.yaml")
+        connection.execute("rollback")
+    assert code == 0, said
+    assert "rows wait" in said
+    assert lab.published() == undisturbed.published()
+    assert lab.entries() == undisturbed.entries()
+    code, said = lab.ticketlab("reconcile")
+    assert code == 0, said
+    all_there_once(lab)
+
+
 @pytest.mark.parametrize("harm", ["flipped", "truncated"])
 def test_damaged_cursors_cost_time_and_no_row_comes_twice(done: Any, harm: str, request: Any) -> None:
     for cursor in (done.root / ".ticketlab" / "outbox" / "delivered").rglob("*.json"):

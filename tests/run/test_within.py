@@ -2,12 +2,12 @@
 
 import json
 
+from ticketlab.run.within import replaced, within
 from ticketlab.spec.augment import DiffAugment
 from ticketlab.spec.metric import Frechet, Prdc
 from ticketlab.spec.optimizer import Adam
 from ticketlab.spec.section import Section
 from ticketlab.spec.spec import Spec
-from ticketlab.spec.within import replaced, within
 
 PAGE = {
     "name": "x",
