@@ -55,7 +55,9 @@ def compared_files(recorded: RunFacts, root: Path) -> Iterator[Compared]:
     for subject in (*recorded.subjects, *measured_by, *data):
         path = _place(subject, root)
         if not path.is_file():
-            yield Compared(f"file {subject.name}", "DIFFERS", f"{subject.path} is not there")
+            yield Compared(
+                f"file {subject.name}", "DIFFERS", f"{subject.path} is not there; `dvc pull` brings what DVC has"
+            )
         elif sha256_file(path) != subject.sha256:
             what = f"{subject.path} is not the file that was recorded"
             yield Compared(f"file {subject.name}", "DIFFERS", _told(what, _changed(subject, recorded, path, root)))
