@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,14 +103,12 @@ compute: {device: cpu, log_every: 1}
 """
 
 
-@pytest.fixture
-def specks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project outside git and DVC with 64 + 32 images of noise, 8 x 8, in two classes, and specs/small.yaml; no MLflow."""
+def make_specks(root: Path) -> Path:
+    """A project outside git and DVC with 64 + 32 images of noise, 8 x 8, in two classes, and specs/small.yaml."""
     import torch
 
     from ticketlab.datasets.pack import Split, write_pack
 
-    root = tmp_path / "project"
     noise = torch.Generator().manual_seed(0)
 
     def split(count: int) -> Split:
@@ -121,8 +120,37 @@ def specks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (root / ".ticketlab").mkdir()
     (root / "specs").mkdir()
     (root / "specs" / "small.yaml").write_text(SPECKS)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     return root
+
+
+@pytest.fixture
+def nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow is at an address where nobody is."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+
+
+@pytest.fixture
+def specks(tmp_path: Path, nobody_answers: None) -> Path:
+    """The project of `make_specks`; no MLflow."""
+    return make_specks(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def specks_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project of `make_specks` after a run of its spec, to be copied."""
+    import ticketlab
+
+    root = make_specks(tmp_path_factory.mktemp("specks") / "project")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+        assert not ticketlab.run(root / "specs" / "small.yaml").failures
+    return root
+
+
+@pytest.fixture
+def run_specks(specks_once: Path, tmp_path: Path, nobody_answers: None) -> Path:
+    """A copy of the project after a run of its spec; no MLflow."""
+    return Path(shutil.copytree(specks_once, tmp_path / "project", symlinks=True))
 
 
 @pytest.fixture

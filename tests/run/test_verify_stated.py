@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-import ticketlab
 from ticketlab.cli.main import app
 from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.ledger import capture
@@ -23,10 +22,9 @@ Command = Callable[..., Result]
 
 
 @pytest.fixture
-def command(specks: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+def command(run_specks: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     """A command in the project, in which one run was recorded."""
-    assert not ticketlab.run(specks / "specs" / "small.yaml").failures
-    monkeypatch.chdir(specks)
+    monkeypatch.chdir(run_specks)
     return lambda *arguments: CliRunner().invoke(app, list(arguments))
 
 
@@ -40,32 +38,32 @@ def last(root: Path) -> Verdict:
 
 
 def test_what_differs_is_told_of_an_identical_run_and_stated_with_code_and_surroundings(
-    specks: Path, command: Command
+    run_specks: Path, command: Command
 ) -> None:
-    run, now = recorded(specks), capture.determinism()["torch"]
+    run, now = recorded(run_specks), capture.determinism()["torch"]
     then = with_torch(run, "0.1")
     steps = [replace(step, name=f"{number}. {step.name[3:]}") for number, step in enumerate(then.steps, 2)]
     extra = replace(steps[0], name="1. one that is not done any more")
-    Chain(specks / "ledger.jsonl").append(provenance(replace(then, steps=(extra, *steps))))
+    Chain(run_specks / "ledger.jsonl").append(provenance(replace(then, steps=(extra, *steps))))
     said = command("verify", "1").stdout
     assert f"why: environment: torch: '0.1' then, {now!r} now" in said
     assert said.splitlines()[-2:] == ["  DIFFERS", "  first: 1. one that is not done any more  [only then]"]
     assert said.count("DIFFERS") == 2, "the steps after it are compared with themselves"
-    Chain(specks / "ledger.jsonl").append(provenance(replace(then, code=with_another_file(run, specks))))
+    Chain(run_specks / "ledger.jsonl").append(provenance(replace(then, code=with_another_file(run, run_specks))))
     again = command("verify", "3")
     assert again.exit_code == 0
     assert f"though: environment: torch: '0.1' then, {now!r} now" in again.stdout
     assert f"though: code: {EDITED}: '{'0' * 64}' then" in again.stdout
     assert again.stdout.endswith("  IDENTICAL\n")
-    found = last(specks)
+    found = last(run_specks)
     assert (found.result, found.mode, found.code) == ("PASSED", "redone", run.code)
     assert found.surroundings is not None
     assert found.surroundings.determinism == capture.determinism()
     assert {"kind": "environment", "path": "torch", "then": "0.1", "now": now} in found.causes
 
 
-def test_numbers_that_were_never_found_are_not_identical(specks: Path, command: Command) -> None:
-    run, chain = recorded(specks), Chain(specks / "ledger.jsonl")
+def test_numbers_that_were_never_found_are_not_identical(run_specks: Path, command: Command) -> None:
+    run, chain = recorded(run_specks), Chain(run_specks / "ledger.jsonl")
     forgeries: dict[str, dict[str, Any]] = {
         "metrics.accuracy 0.994 then": {"metrics": {**run.metrics, "accuracy": 0.994}},
         "density 0.05 then": {"density": 0.05},
@@ -77,13 +75,13 @@ def test_numbers_that_were_never_found_are_not_identical(specks: Path, command: 
         found = command("verify", str(entry.index))
         assert found.exit_code == 5
         assert f"first: what is stated  [{said}" in found.stdout
-        assert last(specks).failed == ("what is stated",)
+        assert last(run_specks).failed == ("what is stated",)
 
 
-def test_a_changed_byte_of_the_dataset_is_seen_without_doing_anything_again(specks: Path, command: Command) -> None:
-    (split, *_) = [one for one in recorded(specks).splits if one.path]
+def test_a_changed_byte_of_the_dataset_is_seen_without_doing_anything_again(run_specks: Path, command: Command) -> None:
+    (split, *_) = [one for one in recorded(run_specks).splits if one.path]
     assert command("verify", "0", "--quick").exit_code == 0
-    place = specks / str(split.path)
+    place = run_specks / str(split.path)
     content = bytearray(place.read_bytes())
     content[-1] ^= 1
     place.write_bytes(content)
@@ -92,16 +90,16 @@ def test_a_changed_byte_of_the_dataset_is_seen_without_doing_anything_again(spec
     assert f"first: file {split.name}" in found.stdout
 
 
-def test_a_last_line_that_was_never_finished_stops_no_verification(specks: Path, command: Command) -> None:
-    ledger = specks / "ledger.jsonl"
+def test_a_last_line_that_was_never_finished_stops_no_verification(run_specks: Path, command: Command) -> None:
+    ledger = run_specks / "ledger.jsonl"
     with ledger.open("ab") as handle:
         handle.write(ledger.read_bytes()[:100])
     assert command("verify", "0", "--quick").exit_code == 0
     assert Chain(ledger).check().sound
 
 
-def test_what_no_run_was_ever_asked_is_refused_in_a_line(specks: Path, command: Command) -> None:
-    run, chain = recorded(specks), Chain(specks / "ledger.jsonl")
+def test_what_no_run_was_ever_asked_is_refused_in_a_line(run_specks: Path, command: Command) -> None:
+    run, chain = recorded(run_specks), Chain(run_specks / "ledger.jsonl")
     for threads in (10**9, "x"):
         entry = chain.append(provenance(replace(run, determinism={**run.determinism, "threads": threads})))
         found = command("verify", str(entry.index))
@@ -135,40 +133,40 @@ def with_torch(run: RunFacts, version: str) -> RunFacts:
     return replace(run, determinism={**run.determinism, "torch": version}, steps=tuple(steps))
 
 
-def test_a_look_at_the_files_is_no_proof_and_is_not_listed_as_one(specks: Path, command: Command) -> None:
+def test_a_look_at_the_files_is_no_proof_and_is_not_listed_as_one(run_specks: Path, command: Command) -> None:
     assert command("verify", "--quick", "0").exit_code == 0
-    found = last(specks)
+    found = last(run_specks)
     assert (found.result, found.mode, found.code, found.surroundings) == ("PASSED", "files", None, None)
     (row,) = [line for line in command("ledger", "list").stdout.splitlines() if "verification" in line]
     assert row.endswith("PASSED, of files only")
 
 
-def test_work_that_cannot_be_done_again_is_a_check_that_failed(specks: Path, command: Command) -> None:
-    path = specks / "data" / "specks" / "train.safetensors"
+def test_work_that_cannot_be_done_again_is_a_check_that_failed(run_specks: Path, command: Command) -> None:
+    path = run_specks / "data" / "specks" / "train.safetensors"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    (specks / "runs" / "small" / "ticket" / "metrics.json").write_text('{"accuracy": 2.0}')
+    (run_specks / "runs" / "small" / "ticket" / "metrics.json").write_text('{"accuracy": 2.0}')
     said = command("verify", "--json", "0")
     assert said.exit_code == 5
     shown = json.loads(said.stdout)
     assert "train.safetensors" in shown["problem"]
     assert "train.safetensors" in said.stderr
-    found = last(specks)
+    found = last(run_specks)
     assert (found.result, found.mode) == ("FAILED", "redone")
     assert found.failed == ("file metrics.json", "file specks/train.safetensors", "done again: DataError")
     assert "file ticket.safetensors" in found.passed
-    accuracy = recorded(specks).metrics["accuracy"]
+    accuracy = recorded(run_specks).metrics["accuracy"]
     (metrics,) = [one for one in shown["files"] if one["name"] == "file metrics.json"]
     assert metrics["where"].endswith(f"recorded: accuracy {accuracy!r} then, 2.0 now")
     (row,) = [line for line in command("ledger", "list").stdout.splitlines() if "verification" in line]
     assert row.endswith("FAILED, done again")
 
 
-def test_of_results_that_differ_the_metric_is_named_with_both_values(specks: Path, command: Command) -> None:
-    run = recorded(specks)
+def test_of_results_that_differ_the_metric_is_named_with_both_values(run_specks: Path, command: Command) -> None:
+    run = recorded(run_specks)
     subjects = tuple(replace(one, sha256="0" * 64) if one.name == "metrics.json" else one for one in run.subjects)
-    Chain(specks / "ledger.jsonl").append(
+    Chain(run_specks / "ledger.jsonl").append(
         provenance(replace(run, subjects=subjects, metrics={**run.metrics, "accuracy": 2.0}))
     )
     said = command("verify", "1").stdout

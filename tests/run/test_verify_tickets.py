@@ -26,16 +26,15 @@ Recorded = Callable[[Callable[[RunFacts], RunFacts]], Entry]
 
 
 @pytest.fixture
-def recorded(specks: Path) -> Recorded:
+def recorded(run_specks: Path) -> Recorded:
     """Records a run as if another processor had found a ticket of which one bit is another; more may be made other."""
-    assert not ticketlab.run(specks / "specs" / "small.yaml").failures
-    chain = Chain(specks / "ledger.jsonl")
+    chain = Chain(run_specks / "ledger.jsonl")
     run = facts(next(chain.entries()).statement)
 
     def make(also: Callable[[RunFacts], RunFacts]) -> Entry:
         (ticket,) = [one for one in run.subjects if one.name == "ticket.safetensors"]
         assert ticket.path is not None
-        path = specks / ticket.path
+        path = run_specks / ticket.path
         mask, about, buffers = read(path)
         layers = dict(mask)
         layers[next(iter(layers))].view(-1)[0] ^= True
@@ -55,17 +54,17 @@ def ticket_of(found: list[Compared]) -> Compared:
     return next(one for one in found if one.name == "result ticket.safetensors")
 
 
-def test_the_share_of_bits_that_agree_is_told(specks: Path, recorded: Recorded) -> None:
+def test_the_share_of_bits_that_agree_is_told(run_specks: Path, recorded: Recorded) -> None:
     entry = recorded(lambda run: run)
-    size = read(specks / "runs" / "small" / "tickets" / "ticket" / "ticket.safetensors")[0].size
-    found = verify(entry, Project(specks))
+    size = read(run_specks / "runs" / "small" / "tickets" / "ticket" / "ticket.safetensors")[0].size
+    found = verify(entry, Project(run_specks))
     ticket = ticket_of(list(found.steps))
     assert (ticket.finding, ticket.mask_agreement) == ("WITHIN BAND", (size - 1) / size)
-    layer = next(iter(read(specks / "runs" / "small" / "tickets" / "ticket" / "ticket.safetensors")[0]))
+    layer = next(iter(read(run_specks / "runs" / "small" / "tickets" / "ticket" / "ticket.safetensors")[0]))
     assert ticket.where == f"ticket.safetensors: tensor {layer}"
     assert found.first == ticket
     assert json.loads(json.dumps(asdict(ticket)))["mask_agreement"] == (size - 1) / size
-    *_, stated = Chain(specks / "ledger.jsonl").entries()
+    *_, stated = Chain(run_specks / "ledger.jsonl").entries()
     assert verdict(stated.statement).warned == (ticket.said,)
     assert f"{100 * (size - 1) / size:.2f}"[:4] in ticket.said
     assert "% of mask bits agree" in ticket.said
@@ -76,23 +75,23 @@ def test_a_share_is_never_rounded_to_all() -> None:
     assert "99.9999 %" in Compared("result t", "DIFFERS", mask_agreement=1 - 1e-9).said
 
 
-def test_without_the_recorded_ticket_no_share_is_told(specks: Path, recorded: Recorded) -> None:
+def test_without_the_recorded_ticket_no_share_is_told(run_specks: Path, recorded: Recorded) -> None:
     entry = recorded(lambda run: run)
-    (specks / "runs" / "small" / "tickets" / "ticket" / "ticket.safetensors").unlink()
-    assert ticket_of(list(verify(entry, Project(specks)).steps)).mask_agreement is None
+    (run_specks / "runs" / "small" / "tickets" / "ticket" / "ticket.safetensors").unlink()
+    assert ticket_of(list(verify(entry, Project(run_specks)).steps)).mask_agreement is None
 
 
 @pytest.mark.parametrize(("other", "finding"), [(("sources",), "WITHIN BAND"), (("sources", "meaning"), "DIFFERS")])
 def test_other_comments_excuse_other_bits_and_other_code_does_not(
-    specks: Path, recorded: Recorded, other: tuple[str, ...], finding: str
+    run_specks: Path, recorded: Recorded, other: tuple[str, ...], finding: str
 ) -> None:
     entry = recorded(lambda run: replace(run, code=replace(run.code, **dict.fromkeys(other, "0" * 64))))
-    assert verify(entry, Project(specks)).finding == finding
+    assert verify(entry, Project(run_specks)).finding == finding
 
 
-def test_the_meaning_is_that_of_all_that_the_steps_rest_on(specks: Path) -> None:
-    experiment = ticketlab.plan(specks / "specs" / "small.yaml")
+def test_the_meaning_is_that_of_all_that_the_steps_rest_on(run_specks: Path) -> None:
+    experiment = ticketlab.plan(run_specks / "specs" / "small.yaml")
     ticketlab.run(experiment)
     modules = {module for _, step in experiment.plan.steps() for module in step.sources()}
-    (entry,) = Chain(specks / "ledger.jsonl").entries()
+    (entry,) = Chain(run_specks / "ledger.jsonl").entries()
     assert facts(entry.statement).code.meaning == source_digest(tuple(modules))

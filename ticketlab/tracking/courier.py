@@ -47,9 +47,7 @@ class Courier:
                 stderr=log,
                 cwd=self.project,
                 env={**QUIET, **os.environ},
-                # Out of reach of the terminal's Ctrl-C, yet in our session: Linux weighs sessions alike, whatever their
-                # nice values, so in a session of its own the courier would take processor time from training.
-                process_group=0,
+                start_new_session=True,
             )
 
     def finish(self, timeout: float) -> Delivery:
@@ -123,7 +121,7 @@ def main() -> None:
     parser.add_argument("--parent", required=True)
     parser.add_argument("--interval", type=float, default=INTERVAL)
     options = parser.parse_args()
-    os.nice(19)
+    os.nice(10)
     outcome = work(options.project, Process(**json.loads(options.parent)), options.interval)
     try:
         sys.stdout.write(json.dumps(asdict(outcome)))
