@@ -5,11 +5,15 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
+from ticketlab.ledger.chain import Chain
+from ticketlab.ledger.facts import Artifact, Code, RunFacts
+from ticketlab.ledger.statement import provenance
 from ticketlab.plan.steps import Step
 from ticketlab.run.events import Event
 from ticketlab.run.execute import Executor
@@ -151,6 +155,30 @@ def specks_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_specks(specks_once: Path, tmp_path: Path, nobody_answers: None) -> Path:
     """A copy of the project after a run of its spec; no MLflow."""
     return Path(shutil.copytree(specks_once, tmp_path / "project", symlinks=True))
+
+
+@pytest.fixture
+def stated_of() -> Callable[[Path, Code], None]:
+    """States in the ledger of a project that the run `first` was done by this code, and next to nothing else."""
+
+    def state(root: Path, code: Code) -> None:
+        now = datetime.now(UTC)
+        kept: dict[str, Any] = {"spec": {}, "determinism": {}, "machine": {}, "packages": {}}
+        run = RunFacts(
+            run="first",
+            cell="small/ticket",
+            arm="ticket",
+            subjects=(Artifact("metrics.json", "0" * 64, path="metrics.json"),),
+            device="cpu",
+            precision="fp32",
+            code=code,
+            started=now,
+            finished=now,
+            **kept,
+        )
+        Chain(root / "ledger.jsonl").append(provenance(run))
+
+    return state
 
 
 @pytest.fixture

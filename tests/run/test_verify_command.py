@@ -5,9 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -17,7 +15,7 @@ from ticketlab.errors import Interrupted, LedgerError
 from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.ledger import capture
 from ticketlab.ledger.chain import Chain
-from ticketlab.ledger.facts import Artifact, Code, RunFacts
+from ticketlab.ledger.facts import Code
 from ticketlab.ledger.statement import facts, provenance
 
 Verify = Callable[..., Result]
@@ -75,7 +73,7 @@ def test_an_entry_in_another_language_is_said_so_and_the_others_are_asked(
 
 
 @pytest.fixture
-def recorded_code(run_specks: Path) -> Callable[[str], None]:
+def recorded_code(run_specks: Path, stated_of: Callable[[Path, Code], None]) -> Callable[[str], None]:
     """A ledger with one run, recorded of a ticketlab in git that only does the statement given."""
 
     def git(*words: str) -> str:
@@ -97,21 +95,7 @@ def recorded_code(run_specks: Path) -> Callable[[str], None]:
         git("add", "ticketlab")
         git("commit", "--quiet", "--message", "Begin")
         sources = sha256_bytes(canonical_json(capture.sources(package)))
-        now = datetime.now(UTC)
-        kept: dict[str, Any] = {"spec": {}, "determinism": {}, "machine": {}, "packages": {}}
-        run = RunFacts(
-            run="first",
-            cell="small/ticket",
-            arm="ticket",
-            subjects=(Artifact("metrics.json", "0" * 64, path="metrics.json"),),
-            device="cpu",
-            precision="fp32",
-            code=Code(sources, git("rev-parse", "HEAD")),
-            started=now,
-            finished=now,
-            **kept,
-        )
-        Chain(run_specks / "ledger.jsonl").append(provenance(run))
+        stated_of(run_specks, Code(sources, git("rev-parse", "HEAD")))
 
     return make
 

@@ -8,10 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,8 +18,8 @@ import ticketlab
 from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.ledger import capture
 from ticketlab.ledger.chain import Chain
-from ticketlab.ledger.facts import Artifact, Code, RunFacts
-from ticketlab.ledger.statement import facts, provenance, verdict
+from ticketlab.ledger.facts import Code
+from ticketlab.ledger.statement import facts, verdict
 
 PACKAGE = Path(ticketlab.__file__).parent
 IGNORED = ".ticketlab\n__pycache__\ndata\nruns\nledger.jsonl\n"
@@ -101,27 +100,10 @@ def test_the_code_of_then_does_the_work_whatever_became_of_the_tree(repository: 
     assert "though: code: ticketlab/tickets/mask.py" in found
 
 
-def recorded_of(root: Path, code: Code) -> None:
-    """A ledger that says a run was done by this code."""
-    now = datetime.now(UTC)
-    kept: dict[str, Any] = {"spec": {}, "determinism": {}, "machine": {}, "packages": {}}
-    run = RunFacts(
-        run="first",
-        cell="small/ticket",
-        arm="ticket",
-        subjects=(Artifact("metrics.json", "0" * 64, path="metrics.json"),),
-        device="cpu",
-        precision="fp32",
-        code=code,
-        started=now,
-        finished=now,
-        **kept,
-    )
-    Chain(root / "ledger.jsonl").append(provenance(run))
-
-
-def test_a_ticketlab_installed_apart_from_the_project_is_said_to_be(repository: Path) -> None:
-    recorded_of(repository, replace(capture.code(repository), commit=committed(repository), patch=None))
+def test_a_ticketlab_installed_apart_from_the_project_is_said_to_be(
+    repository: Path, stated_of: Callable[[Path, Code], None]
+) -> None:
+    stated_of(repository, replace(capture.code(repository), commit=committed(repository), patch=None))
     found = said(started(repository, PACKAGE.parent, "verify", "--code", "recorded", "0"), 5)
     assert "does not hold the ticketlab that ran, which was installed apart from the project" in found
     assert "  -> install the ticketlab that ran" in found
@@ -130,13 +112,15 @@ def test_a_ticketlab_installed_apart_from_the_project_is_said_to_be(repository: 
 
 @pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_wish_to_stop_is_passed_on(repository: Path, number: signal.Signals) -> None:
+def test_a_wish_to_stop_is_passed_on(
+    repository: Path, stated_of: Callable[[Path, Code], None], number: signal.Signals
+) -> None:
     stub = repository / "ticketlab"
     stub.mkdir()
     (stub / "__init__.py").touch()
     (stub / "__main__.py").write_text(WAITS)
     commit = committed(repository)
-    recorded_of(repository, Code(sha256_bytes(canonical_json(capture.sources(stub))), commit))
+    stated_of(repository, Code(sha256_bytes(canonical_json(capture.sources(stub))), commit))
     process = started(repository, PACKAGE.parent, "verify", "--code", "recorded", "0")
     limit = time.monotonic() + 60
     while not (repository / "begun").exists():

@@ -28,5 +28,14 @@ def kept(project: Path, blob: Blob) -> Path | None:
     return found
 
 
+def content(project: Path, digest: str) -> bytes | None:
+    """The bytes of that sha256, None if they are not here or are others by now."""
+    try:
+        found = _place(project, digest).read_bytes()
+    except OSError:
+        return None
+    return found if sha256_bytes(found) == digest else None
+
+
 def _place(project: Path, digest: str) -> Path:
     return project / ".ticketlab" / "blobs" / digest

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import ticketlab
-from ticketlab.files import sha256_bytes
+from ticketlab.ledger.blobs import content
 from ticketlab.ledger.capture import sources
 from ticketlab.ledger.diff import Difference
 from ticketlab.ledger.facts import Code
@@ -38,11 +38,8 @@ def edited_files(recorded: Code, modules: Sequence[str], root: Path) -> list[Dif
 
 def _listed(recorded: Code, root: Path) -> Mapping[str, str] | None:
     """The sha256 of the recorded files by name, from the project's blobs."""
-    try:
-        content = (root / ".ticketlab" / "blobs" / recorded.sources).read_bytes()
-    except OSError:
+    listed = content(root, recorded.sources)
+    if listed is None:
         return None
-    if sha256_bytes(content) != recorded.sources:
-        return None
-    found: Mapping[str, str] = json.loads(content)
+    found: Mapping[str, str] = json.loads(listed)
     return found
