@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import errno
 import io
+import itertools
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ticketlab.run.journal import Journal, rows
+from ticketlab.run.journal import TOGETHER_SECONDS, Journal, rows
 
 
 def lines(path: Path) -> list[dict[str, object]]:
@@ -35,11 +37,33 @@ def test_rows_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert all(isinstance(time, int) and time > 1.6e12 for time in times)
 
 
-def test_a_row_is_on_disk_as_soon_as_it_is_logged(tmp_path: Path) -> None:
+def test_a_row_is_on_disk_as_soon_as_it_is_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = Journal(tmp_path / "x")
-    journal(1, {"a": 1})
-    assert rows(tmp_path / "x") == [{"step": 1, "a": 1.0}]
+    monkeypatch.setattr(time, "monotonic", itertools.count(step=2 * TOGETHER_SECONDS).__next__)
+    for step in range(3):
+        journal(step, {"a": 1})
+        assert rows(tmp_path / "x")[-1] == {"step": step, "a": 1.0}
     journal.close()
+
+
+def test_rows_that_follow_each_other_closely_are_written_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    journal = Journal(tmp_path / "x")
+    seen = []
+    for step in range(8):
+        journal(step, {"a": 1})
+        seen.append(len(rows(tmp_path / "x")))
+        now += TOGETHER_SECONDS / 4
+    assert seen == [1, 1, 1, 1, 5, 5, 5, 5]
+    journal.sync()
+    assert [row["step"] for row in rows(tmp_path / "x")] == list(range(8))
+    journal(8, {"a": 1})
+    journal(9, {"a": 1})
+    journal.close()
+    assert [row["step"] for row in rows(tmp_path / "x")] == list(range(10))
 
 
 def test_a_replay_adds_no_row_and_keeps_the_first_times(tmp_path: Path) -> None:
@@ -126,12 +150,13 @@ def test_a_row_that_does_not_fit_on_the_disk_leaves_the_file_as_it_was(
 
     with monkeypatch.context() as patch:
         patch.setattr(journal, "_handle", Full(journal._handle))
+        journal(2, {"loss": 0.5})
         with pytest.raises(OSError, match="No space"):
-            journal(2, {"loss": 0.5})
+            journal.sync()
         assert path.read_bytes() == before
-    journal(2, {"loss": 0.5})
+    journal(3, {"loss": 0.25})
     journal.close()
-    assert [row["step"] for row in rows(path)] == [1, 2]
+    assert [row["step"] for row in rows(path)] == [1, 2, 3]
 
 
 def test_closed_rows_are_on_the_disk_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
