@@ -20,7 +20,7 @@ GRASP = Grasp(schedule=Schedule(density=0.5), precision="float64")
 
 
 def half_squared_gradient(made: Any, mask: Mask, mode: Any, layer: str, index: int, change: float) -> float:
-    """|g|^2 / 2 of the loss of the layer's network in its scored weights, one of them moved."""
+    """|g|^2 / 2 of the loss of the layer's network in those of its scored weights that are kept, one of them moved."""
     subject = made.subject(mask)
     networks = private_networks(subject, "float64", mode)
     weights = scored_weights(subject, networks)
@@ -28,8 +28,9 @@ def half_squared_gradient(made: Any, mask: Mask, mode: Any, layer: str, index: i
         weights[layer].view(-1)[index] += change
     warm = {name: net if name == IMAGES_FROM else Tempered(net, 200.0) for name, net in networks.items()}
     loss = subject.losses(warm, 0)[network_of(layer)]
-    own = [weight for name, weight in weights.items() if network_of(name) == network_of(layer)]
-    return sum(float(slope.square().sum()) for slope in torch.autograd.grad(loss, own)) / 2
+    own = {name: weight for name, weight in weights.items() if network_of(name) == network_of(layer)}
+    slopes = torch.autograd.grad(loss, list(own.values()))
+    return sum(float((slope * mask[name]).square().sum()) for name, slope in zip(own, slopes, strict=True)) / 2
 
 
 @pytest.mark.parametrize("mode", ["eval", "train"])

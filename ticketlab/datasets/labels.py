@@ -49,6 +49,10 @@ class Labelling(ABC):
         """
 
     @abstractmethod
+    def probed(self, shown: Tensor, classes: int) -> Tensor:
+        """The classes, sorted, of which a probe set has equally many images; `shown` are those of the images there are."""
+
+    @abstractmethod
     def example(self, count: int, shape: ImageShape) -> Tensor:
         """Valid labels for `count` images, in which every class occurs as soon as there are as many images."""
 
@@ -76,6 +80,10 @@ class OneClass(Labelling):
     def shown(self, labels: Tensor) -> Tensor:
         """The labels themselves."""
         return labels.cpu()
+
+    def probed(self, shown: Tensor, classes: int) -> Tensor:
+        """All of them."""
+        return torch.arange(classes)
 
     def example(self, count: int, shape: ImageShape) -> Tensor:
         """The classes in turn."""
@@ -121,6 +129,11 @@ class ClassMap(Labelling):
         never = torch.iinfo(torch.int64).max
         ranked = torch.where(there, ranks, never)
         return torch.where(there.any(1), ranked.argmin(1), UNLABELLED)
+
+    def probed(self, shown: Tensor, classes: int) -> Tensor:
+        """Those that a map counts as: a background behind everything is in the probe set without maps of its own."""
+        counted: Tensor = torch.unique(shown[shown < classes])
+        return counted
 
     def example(self, count: int, shape: ImageShape) -> Tensor:
         """Class 0 beside each class in turn, so that every class is the rarest of some map, below a row without labels."""

@@ -31,7 +31,9 @@ def scores(options: Grasp, subject: Subject) -> dict[str, Tensor]:
         name: network if name == IMAGES_FROM else Tempered(network, options.temperature)
         for name, network in networks.items()
     }
-    flow = sum_over_probe(subject, warm, weights, lambda loss, own, _: gradient(loss, own))
+    slopes = sum_over_probe(subject, warm, weights, lambda loss, own, _: gradient(loss, own))
+    # What is pruned has no slope: the network computes with mask times weight, whatever the weight is.
+    flow = {layer: slope * subject.mask[layer].to(slope.device) for layer, slope in slopes.items()}
 
     def hessian_times_flow(loss: Tensor, own: list[nn.Parameter], layers: list[str]) -> Sequence[Tensor]:
         slopes = gradient(loss, own, create_graph=True)

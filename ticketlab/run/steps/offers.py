@@ -4,49 +4,28 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from ticketlab.datasets.subset import draw
-from ticketlab.errors import DataError
 from ticketlab.models.entering import input_shape
 from ticketlab.models.private_copies import PrivateCopies
 from ticketlab.randomness import Key
 from ticketlab.run.device import Device, arrange
 from ticketlab.run.steps.images import shape_of
-from ticketlab.run.steps.prepare import training_images, training_of
+from ticketlab.run.steps.prepare import training_of
+from ticketlab.run.steps.probe import drawn_probe
 from ticketlab.tickets.mask import Mask
 from ticketlab.tickets.worn import Wearing
-from ticketlab.training import checkpoint
 
 if TYPE_CHECKING:
     from ticketlab.plan.steps import Draw
     from ticketlab.run.workplace import Workplace
-    from ticketlab.spec.drawing import Probed
 
 Offers = Callable[[Mask], dict[str, Any]]
 """From the mask of the last round to the fields of a `Subject` beside weights, mask and key."""
-
-
-@dataclass(frozen=True)
-class Probe:
-    """The images a method looks at, in batches on the device; the same in every call."""
-
-    images: tuple[Tensor, ...]
-    labels: tuple[Tensor, ...]
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Images per batch."""
-        return tuple(map(len, self.labels))
-
-    def at(self, number: int) -> tuple[Tensor, Tensor]:
-        """One batch."""
-        return self.images[number], self.labels[number]
 
 
 def offers(step: Draw, place: Workplace, networks: Mapping[str, nn.Module]) -> Offers:
@@ -64,7 +43,7 @@ def offers(step: Draw, place: Workplace, networks: Mapping[str, nn.Module]) -> O
 
 def _with_probe(step: Draw, place: Workplace, networks: Mapping[str, nn.Module], device: Device) -> Offers:
     assert step.objective is not None, "the plan gives the objective to a method that needs batches"
-    probe = _probe(step, place, device)
+    probe = drawn_probe(step, place, device)
     # Scores are derivatives: whatever precision the training has, they are taken in their own.
     device = replace(device, compute=device.compute.model_copy(update={"precision": "fp32"}))
     shown = {name: device.place(copy.deepcopy(network)) for name, network in networks.items()}
@@ -97,34 +76,3 @@ def _private(copies: PrivateCopies, mask: Mask) -> Callable[..., dict[str, nn.Mo
     """A round's way to private networks under its mask; those of the rounds before are not needed any more."""
     copies.begin()
     return partial(copies.make, mask)
-
-
-def _probe(step: Draw, place: Workplace, device: Device) -> Probe:
-    asked = cast("Probed", step.ticket).probe
-    train = training_images(step.images, place, device)
-    classes = train.labelling.shown(train.labels)
-    _refuse_too_few(classes, asked.per_class, step.images.classes)
-    indices = draw(classes, asked.per_class * step.images.classes, "balanced", Key(step.seed).of("probe"))
-    checkpoint.write(place.out / "probe.safetensors", {"indices": indices}, {"per_class": asked.per_class})
-    sizes = _sizes(len(indices), asked.batch)
-    labels = train.labels[indices.to(train.labels.device)]
-    return Probe(torch.split(train.take(indices), sizes), torch.split(labels, sizes))
-
-
-def _refuse_too_few(labels: Tensor, per_class: int, classes: int) -> None:
-    """DataError where a class has too few images for the probe set, or none: a subset need not be balanced."""
-    counts = torch.bincount(labels.cpu(), minlength=classes)
-    least = int(counts.argmin())
-    if int(counts[least]) < per_class:
-        raise DataError(
-            f"the probe set has {per_class} images of each class, and of class {least} only {int(counts[least])} are kept",
-            mend="a smaller ticket.probe.per_class, more images, or data.subset: balanced",
-        )
-
-
-def _sizes(count: int, batch: int) -> list[int]:
-    """Lengths of the batches; a last image alone joins those before it, since normalisation over one is nothing."""
-    sizes = [min(batch, count - start) for start in range(0, count, batch)]
-    if sizes[-1] == 1 < batch and len(sizes) > 1:
-        sizes[-2:] = [sizes[-2] + 1]
-    return sizes
