@@ -6,6 +6,7 @@ from ticketlab.datasets.shape import ImageShape
 from ticketlab.models.build import build
 from ticketlab.models.prunable import prunable
 from ticketlab.randomness import Key
+from ticketlab.spec.language import place_at
 from ticketlab.spec.model import Mlp, Resnet, Sngan
 
 
@@ -61,3 +62,11 @@ def test_a_network_that_is_itself_a_layer_has_no_empty_part_in_its_name():
 def test_an_unknown_network_is_an_error():
     with pytest.raises(KeyError, match="critic"):
         prunable(on_meta(Mlp(), ImageShape(1, 28, 10)), ["critic"], ["linear"])
+
+
+@pytest.mark.parametrize("model", place_at(("model",), {}).sections, ids=lambda kind: kind.__name__)
+def test_models_have_the_kinds_of_layer_that_the_language_says(model):
+    size = (model.sizes or (64,))[0]
+    found = prunable(on_meta(model(), ImageShape(3, size, 10)), model.networks, ["conv", "linear"])
+    assert {weight.kind for weight in found.values()} == set(model.layer_kinds)
+    assert set(model.prunable_layers) & set(model.layer_kinds)

@@ -256,6 +256,13 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], tuple[str | int, ...]]] = [
         ("ticket", "layers"),
     ),
     (CLASSIFIER, {"ticket": {"method": "magnitude", "schedule": {"density": {}}}}, ("ticket", "schedule", "density")),
+    (CLASSIFIER, {"model": {"kind": "mlp"}, "ticket": {**DRAWN, "layers": ["conv"]}}, ("ticket", "layers")),
+    (SEGMENTER, {"ticket": {**DRAWN, "layers": ["linear"]}}, ("ticket", "layers")),
+    (
+        CLASSIFIER,
+        {"model": {"kind": "mlp"}, "ticket": {"method": "magnitude", "schedule": {"density": {"conv": 0.5}}}},
+        ("ticket", "schedule"),
+    ),
     (CLASSIFIER, {"ticket": {**DRAWN, "rewind": {"step": 100}}}, ("ticket", "rewind", "step")),
     (CLASSIFIER, {"ticket": {**DRAWN, "rewind": {"step": 50}, "round_steps": 50}}, ("ticket", "rewind", "step")),
     (CLASSIFIER, {"ticket": {**DRAWN, "rank": "ema"}}, ("ticket", "rank")),

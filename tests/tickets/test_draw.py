@@ -1,11 +1,15 @@
 """A round of drawing hits the scheduled count in every group, nests in the round before, and names empty layers."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ticketlab.spec.drawing import DensityByKind, PrunedByKind, Schedule
+from ticketlab.spec.scope import Erk
+from ticketlab.spec.structure import Channels
 from ticketlab.spec.ticket import Magnitude
 from ticketlab.tickets.draw import draw_round, layer_collapse
 from ticketlab.tickets.mask import Mask
@@ -124,3 +128,21 @@ def test_a_previous_mask_sparser_than_the_schedule_is_refused() -> None:
     previous = Mask({"net.a": torch.tensor([True, False, False, False])})
     with pytest.raises(ValueError, match="cannot keep"):
         draw_round(Magnitude(schedule=Schedule(density=0.5)), {"net.a": torch.zeros(4)}, {"net.a": "conv"}, previous, 1)
+
+
+@pytest.mark.parametrize("rounds", [5, 100])
+@pytest.mark.parametrize("density", [0.5, 0.1, 0.02])
+def test_whole_channels_by_erdos_renyi_are_drawn_in_any_number_of_rounds(rounds: int, density: float) -> None:
+    """Whole channels may leave less than the next round asks for."""
+    options = Magnitude(
+        schedule=Schedule(rounds=rounds, density=density), structure=Channels(), scope=Erk(), layers=("conv",)
+    )
+    shapes = {"net.a": (16, 3, 3, 3), "net.b": (32, 16, 3, 3), "net.c": (10, 32, 1, 1)}
+    source = torch.Generator().manual_seed(1)
+    scores = {name: torch.rand(shape, generator=source) for name, shape in shapes.items()}
+    mask = None
+    for round in range(1, rounds + 1):
+        before, mask = mask, draw_round(options, scores, dict.fromkeys(shapes, "conv"), mask, round)
+        assert before is None or all(not (mask[name] & ~before[name]).any() for name in shapes)
+    assert mask is not None
+    assert 0 < mask.kept <= math.ceil(density * mask.size)

@@ -46,8 +46,20 @@ def test_random_has_the_shapes_of_the_weights() -> None:
 
 
 def test_the_order_is_that_of_the_weights_not_of_the_answer() -> None:
-    ANSWERS["now"] = {"net.a": torch.zeros(1), "net.b": torch.zeros(1, 2)}
+    ANSWERS["now"] = {"net.a": torch.zeros(1), "net.b": torch.tensor([[0.0, 1.0]])}
     assert list(ask()) == ["net.b", "net.a"]
+
+
+def test_scores_that_tell_no_weight_from_the_others_of_its_layer_are_refused() -> None:
+    ANSWERS["now"] = {"net.a": torch.ones(1), "net.b": torch.zeros(1, 2)}
+    with pytest.raises(TicketlabError, match="all scores within each layer of the net are equal"):
+        ask()
+
+
+def test_a_network_that_is_cut_through_already_is_pruned_further() -> None:
+    cut = Mask({"net.b": torch.tensor([[True, True]]), "net.a": torch.tensor([False])})
+    ANSWERS["now"] = {"net.a": torch.zeros(1), "net.b": torch.zeros(1, 2)}
+    assert list(score(Canned(schedule=Schedule(rate=0.2)), Subject(WEIGHTS, cut, Key(0)))) == ["net.b", "net.a"]
 
 
 @pytest.mark.parametrize(

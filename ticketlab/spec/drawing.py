@@ -12,6 +12,8 @@ from ticketlab.spec.section import SMOKE_STEPS, Choice, Section, Share
 from ticketlab.spec.structure import Structure, StructureChoice, Weights
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ticketlab.spec.positions import Path
     from ticketlab.spec.spec import Spec
     from ticketlab.spec.train import Objective
@@ -127,7 +129,17 @@ class Masked(Choice):
                         f"`{objective.name}` does not train the {network}",
                         mend=f"networks: [{', '.join(objective.learns)}]",
                     )
+        refuse_absent(self.layers or spec.model.prunable_layers, spec, (*at, "layers"))
         return self.model_copy(update={"networks": networks, "layers": self.layers or spec.model.prunable_layers})
+
+
+def refuse_absent(kinds: Sequence[str], spec: Spec, at: Path) -> None:
+    """A model with no layer of any of these kinds has nothing that could be pruned."""
+    there = spec.model.layer_kinds
+    if not set(kinds) & set(there):
+        raise Impossible(
+            at, f"`{spec.model.name}` has no {' or '.join(kinds)} layers", mend=f"layers: [{', '.join(there)}]"
+        )
 
 
 class Drawn(Masked):
@@ -182,7 +194,7 @@ class Drawn(Masked):
         if self.rank == "ema" and spec.train.averaged_by is None:
             what = f"`{spec.train.name}` trains without a moving average"
             raise Impossible((*at, "rank"), what, mend="rank: last")
-        named = self._kinds_named(at)
+        named = self._kinds_named(spec, at)
         placed = super().settled(spec, at)
         update = {
             "scope": self.scope.settled(spec, (*at, "scope")),
@@ -197,7 +209,7 @@ class Drawn(Masked):
         """The ticket's own."""
         return self.structure
 
-    def _kinds_named(self, at: Path) -> tuple[LayerKind, ...]:
+    def _kinds_named(self, spec: Spec, at: Path) -> tuple[LayerKind, ...]:
         by_kind = self.schedule.by_kind
         if by_kind is None:
             return ()
@@ -210,6 +222,7 @@ class Drawn(Masked):
             raise Impossible(
                 (*at, "schedule", section), "neither conv nor linear is given", mend=f"{section}: {{conv: 0.2}}"
             )
+        refuse_absent(named, spec, (*at, "schedule"))
         return named
 
     def tiny(self) -> Self:

@@ -59,6 +59,7 @@ class Mlp(ClassifierChoice):
     made_by: ClassVar[str] = "ticketlab.models.mlp:blueprint"
     about: ClassVar[str] = "fully connected ReLU network; hidden [300, 100] is LeNet-300-100"
     source: ClassVar[str] = "LeCun et al. 1998; Frankle and Carbin 2019, arXiv 1803.03635"
+    layer_kinds: ClassVar[tuple[str, ...]] = ("linear",)
 
     kind: Literal["mlp"] = Field(default="mlp", description="Fully connected network.")
     hidden: tuple[Width, ...] = Field(

@@ -22,7 +22,8 @@ Width = Annotated[int, Field(ge=1, le=4096)]
 class ModelChoice(Choice):
     """A kind of model. `networks` are the parts it is made of; the first is the one measured, and pruned by default.
 
-    `made_by` names a function (options, shape) -> Blueprint (ticketlab/models/build.py). `backbone` is where its tensors
+    `made_by` names a function (options, shape) -> Blueprint (ticketlab/models/build.py). `layer_kinds` are the kinds of
+    layer its networks have, `prunable_layers` those that its paper prunes. `backbone` is where its tensors
     are named as torchvision's residual networks name theirs, so that weights trained elsewhere fit: a network, or a
     module of one ("segmenter.backbone"); None where nothing is. `parts` names what its networks can be taken apart into
     ("critic.features"), as ticketlab/models/parts.py has it.
@@ -30,6 +31,7 @@ class ModelChoice(Choice):
 
     trains: ClassVar[Task]
     networks: ClassVar[tuple[str, ...]]
+    layer_kinds: ClassVar[tuple[str, ...]] = ("conv", "linear")
     prunable_layers: ClassVar[tuple[str, ...]] = ("conv", "linear")
     sizes: ClassVar[tuple[int, ...] | None] = None
     backbone: ClassVar[str | None] = None

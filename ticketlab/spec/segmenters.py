@@ -25,6 +25,7 @@ class Deeplab(ModelChoice):
     source: ClassVar[str] = "Chen et al. 2018, arXiv 1802.02611; He et al. 2016, arXiv 1512.03385"
     trains: ClassVar[Task] = SEGMENTER
     networks: ClassVar[tuple[str, ...]] = ("segmenter",)
+    layer_kinds: ClassVar[tuple[str, ...]] = ("conv",)
     backbone: ClassVar[str | None] = "segmenter.backbone"
 
     kind: Literal["deeplab"] = Field(default="deeplab", description="DeepLabV3+ segmentation network.")

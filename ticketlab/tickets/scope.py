@@ -86,10 +86,12 @@ def _budget(names: tuple[str, ...], layers: Mapping[str, Layer], schedule: Sched
 
 
 def by_kernel(options: ScopeChoice, layers: Mapping[str, Layer], schedule: Schedule, round: int) -> list[Budget]:
-    """One budget for each layer, shares by Erdos-Renyi kernel; together exactly what `together` keeps."""
+    """One budget for each layer, shares by Erdos-Renyi kernel; together what `together` keeps, as far as it is there."""
     kept: dict[str, int] = {}
     for group in together(options, layers, schedule, round):
-        kept |= erdos_renyi({name: layers[name] for name in group.layers}, group.keep)
+        members = {name: layers[name] for name in group.layers}
+        # Whole channels, or ties, may have left less after the round before than this one asks for.
+        kept |= erdos_renyi(members, min(group.keep, sum(layer.left for layer in members.values())))
     return [Budget((name,), kept[name]) for name in layers]
 
 

@@ -10,6 +10,7 @@ import torch
 from ticketlab.errors import Diverged, TicketlabError
 from ticketlab.made import made
 from ticketlab.tickets.layout import memory_axes
+from ticketlab.tickets.scope import of_each_network
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 def score(options: Drawn, subject: Subject) -> dict[str, Tensor]:
     """The scores of the method that `options` names, on the CPU, in the order of `subject.weights`.
 
-    Raises TicketlabError if the method cannot be imported or returns other names, shapes or number types than the
-    weights have; Diverged, naming the layer, if a score is not finite.
+    Raises TicketlabError if the method cannot be imported, returns other names, shapes or number types than the weights
+    have, or tells no weight of a dense network from the others of its layer; Diverged, naming the layer, if a score is
+    not finite.
     """
     answer: Mapping[str, Tensor] = made(options.made_by)(options, subject)
     if answer.keys() != subject.weights.keys():
@@ -32,7 +34,21 @@ def score(options: Drawn, subject: Subject) -> dict[str, Tensor]:
         raise TicketlabError(
             f"the scores do not name the layers of the weights; they differ in {odd}", where=options.made_by
         )
-    return {name: _checked(name, answer[name], weight, options.made_by) for name, weight in subject.weights.items()}
+    scores = {name: _checked(name, answer[name], weight, options.made_by) for name, weight in subject.weights.items()}
+    for network, layers in of_each_network(scores).items():
+        # Of a network that earlier rounds have cut through, nothing is to be told: a collapse that was reported.
+        if all(bool(subject.mask[layer].all()) and _is_constant(scores[layer]) for layer in layers):
+            raise TicketlabError(
+                f"all scores within each layer of the {network} are equal: the ticket would go by the order of the weights",
+                where=options.made_by,
+                mend="images or initial values that differ from each other, or another method",
+            )
+    return scores
+
+
+def _is_constant(score: Tensor) -> bool:
+    lowest, highest = torch.aminmax(score.permute(memory_axes(score)))
+    return bool(lowest == highest)
 
 
 def _checked(name: str, score: Tensor, weight: Tensor, made_by: str) -> Tensor:
