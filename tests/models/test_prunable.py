@@ -4,7 +4,7 @@ from torch import nn
 
 from ticketlab.datasets.shape import ImageShape
 from ticketlab.models.build import build
-from ticketlab.models.prunable import prunable
+from ticketlab.models.prunable import last_layers, prunable
 from ticketlab.randomness import Key
 from ticketlab.spec.language import place_at
 from ticketlab.spec.model import Mlp, Resnet, Sngan
@@ -70,3 +70,13 @@ def test_models_have_the_kinds_of_layer_that_the_language_says(model):
     found = prunable(on_meta(model(), ImageShape(3, size, 10)), model.networks, ["conv", "linear"])
     assert {weight.kind for weight in found.values()} == set(model.layer_kinds)
     assert set(model.prunable_layers) & set(model.layer_kinds)
+
+
+@pytest.mark.parametrize("model", place_at(("model",), {}).sections, ids=lambda kind: kind.__name__)
+def test_the_last_layer_is_the_one_that_gives_the_outputs(model):
+    networks = on_meta(model(), ImageShape(3, (model.sizes or (64,))[0], 10))
+    last = {name.partition(".")[0]: name.partition(".")[2] for name in last_layers(networks)}
+    outputs = {"generator": 3, "critic": 1}
+    assert {name: len(networks[name].get_parameter(layer)) for name, layer in last.items()} == {
+        name: outputs.get(name, 10) for name in model.networks
+    }

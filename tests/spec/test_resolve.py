@@ -149,6 +149,21 @@ def test_kinds_of_layer_named_by_the_schedule_are_those_that_are_pruned() -> Non
     assert found.ticket.layers == ("linear",)  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    ("ticket", "last"),
+    [
+        (DRAWN, "pruned"),
+        ({**DRAWN, "last_layer": "dense"}, "dense"),
+        ({**DRAWN, "structure": "channels"}, "dense"),
+        ({"method": "edge_popup", "density": 0.5}, "pruned"),
+    ],
+)
+def test_the_layer_of_the_outputs_is_pruned_but_not_by_whole_outputs(ticket: dict[str, Any], last: str) -> None:
+    found = resolved(CLASSIFIER, ticket=ticket)
+    assert found.ticket.last_layer == last  # type: ignore[attr-defined]
+    assert resolve(found, KNOWN["fashion-mnist"]) == found
+
+
 def test_n_of_m_inputs_are_one_round_to_their_share() -> None:
     for n, m, density in ((2, 4, 0.5), (1, 3, 0.333)):
         ticket = {"method": "magnitude", "schedule": {"density": density}, "structure": {**TWO_OF_FOUR, "n": n, "m": m}}
@@ -263,6 +278,7 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], tuple[str | int, ...]]] = [
         {"model": {"kind": "mlp"}, "ticket": {"method": "magnitude", "schedule": {"density": {"conv": 0.5}}}},
         ("ticket", "schedule"),
     ),
+    (CLASSIFIER, {"ticket": {**DRAWN, "structure": "channels", "last_layer": "pruned"}}, ("ticket", "last_layer")),
     (CLASSIFIER, {"ticket": {**DRAWN, "rewind": {"step": 100}}}, ("ticket", "rewind", "step")),
     (CLASSIFIER, {"ticket": {**DRAWN, "rewind": {"step": 50}, "round_steps": 50}}, ("ticket", "rewind", "step")),
     (CLASSIFIER, {"ticket": {**DRAWN, "rank": "ema"}}, ("ticket", "rank")),

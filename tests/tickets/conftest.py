@@ -18,7 +18,8 @@ from ticketlab.models.build import build
 from ticketlab.models.conditional import classes_told
 from ticketlab.models.prunable import prunable
 from ticketlab.randomness import Key
-from ticketlab.spec.drawing import Drawn, LayerKind
+from ticketlab.spec.drawing import Drawn
+from ticketlab.spec.masked import LayerKind
 from ticketlab.spec.model import (
     Convnet,
     ImagenetResnet,

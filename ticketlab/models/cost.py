@@ -15,7 +15,7 @@ from ticketlab.models.prunable import layer_kind, prunable, raw_weight
 
 if TYPE_CHECKING:
     from ticketlab.datasets.shape import ImageShape
-    from ticketlab.spec.drawing import LayerKind
+    from ticketlab.spec.masked import LayerKind
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch import nn
 from ticketlab.models.spectral import SpectralLayer
 
 if TYPE_CHECKING:
-    from ticketlab.spec.drawing import LayerKind
+    from ticketlab.spec.masked import LayerKind
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +46,12 @@ def prunable(
                 seen.add(id(parameter))
                 found[".".join(filter(None, (title, path, name)))] = PrunableWeight(parameter, kind)
     return found
+
+
+def last_layers(networks: Mapping[str, nn.Module]) -> set[str]:
+    """The weight of the last layer of each network, in the order of its modules: the layer that gives its outputs."""
+    every = prunable(networks, tuple(networks), ("conv", "linear"))
+    return set({name.partition(".")[0]: name for name in every}.values())
 
 
 def layer_kind(layer: nn.Module) -> LayerKind | None:

@@ -13,8 +13,9 @@ from ticketlab.plan.measuring import Measuring
 from ticketlab.plan.starting import starting
 from ticketlab.plan.steps import Control, Curve, Draw, Evaluate, Images, Step, Subset, Train
 from ticketlab.spec.arm import ArmChoice, TicketArm
-from ticketlab.spec.drawing import Drawn, Masked, RewindTo
+from ticketlab.spec.drawing import Drawn, RewindTo
 from ticketlab.spec.evolving import Evolving
+from ticketlab.spec.masked import Masked
 from ticketlab.spec.spec import Spec
 from ticketlab.spec.train import Objective
 

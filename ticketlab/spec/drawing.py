@@ -1,4 +1,4 @@
-"""What the ways of drawing a ticket share: where the mask lies, its schedule, its scope, what survivors return to."""
+"""What the ways of drawing a ticket share: its schedule, its scope, what survivors return to."""
 
 from __future__ import annotations
 
@@ -7,21 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from ticketlab.spec.impossible import Impossible
+from ticketlab.spec.masked import LayerKind, Masked, refuse_absent
 from ticketlab.spec.scope import Global, Scope
-from ticketlab.spec.section import SMOKE_STEPS, Choice, Section, Share
+from ticketlab.spec.section import SMOKE_STEPS, Section, Share
 from ticketlab.spec.structure import Structure, StructureChoice, Weights
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ticketlab.spec.positions import Path
     from ticketlab.spec.spec import Spec
-    from ticketlab.spec.train import Objective
 
 SMOKE_ROUNDS = 2
 
 Pruned = Annotated[float, Field(ge=0, lt=1)]
-LayerKind = Literal["conv", "linear"]
 
 
 class PrunedByKind(Section):
@@ -87,59 +84,6 @@ class Probe(Section):
         le=65_536,
         description="Images per forward pass; sums over batches do not depend on it but for rounding.",
     )
-
-
-class Masked(Choice):
-    """What all tickets share: where the mask lies."""
-
-    networks: tuple[str, ...] | None = Field(
-        default=None,
-        min_length=1,
-        description="Which networks are pruned; null is the first of the model (generator, classifier).",
-    )
-    layers: tuple[LayerKind, ...] | None = Field(
-        default=None,
-        min_length=1,
-        description="Kinds of layer whose weights may be pruned; null is the model's published set.",
-    )
-
-    def driven_by(self, spec: Spec) -> tuple[Objective, ...]:
-        """The objectives that train networks under the mask."""
-        return (spec.train,)
-
-    @property
-    def control_structure(self) -> StructureChoice:
-        """The structure that a control's mask keeps."""
-        return Weights()
-
-    def settled(self, spec: Spec, at: Path) -> Self:
-        """The networks and layers of the model, where none are named."""
-        networks = self.networks or spec.model.networks[:1]
-        for position, network in enumerate(networks):
-            if network not in spec.model.networks:
-                raise Impossible(
-                    (*at, "networks", position),
-                    f"`{spec.model.name}` has no network `{network}`",
-                    mend=", ".join(spec.model.networks),
-                )
-            for objective in self.driven_by(spec):
-                if objective.learns is not None and network not in objective.learns:
-                    raise Impossible(
-                        (*at, "networks", position),
-                        f"`{objective.name}` does not train the {network}",
-                        mend=f"networks: [{', '.join(objective.learns)}]",
-                    )
-        refuse_absent(self.layers or spec.model.prunable_layers, spec, (*at, "layers"))
-        return self.model_copy(update={"networks": networks, "layers": self.layers or spec.model.prunable_layers})
-
-
-def refuse_absent(kinds: Sequence[str], spec: Spec, at: Path) -> None:
-    """A model with no layer of any of these kinds has nothing that could be pruned."""
-    there = spec.model.layer_kinds
-    if not set(kinds) & set(there):
-        raise Impossible(
-            at, f"`{spec.model.name}` has no {' or '.join(kinds)} layers", mend=f"layers: [{', '.join(there)}]"
-        )
 
 
 class Drawn(Masked):

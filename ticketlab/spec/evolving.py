@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from ticketlab.spec.drawing import Masked
 from ticketlab.spec.impossible import Impossible
+from ticketlab.spec.masked import Masked
 from ticketlab.spec.objectives import Train
 
 if TYPE_CHECKING:

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 class StructureChoice(Choice):
     """What is pruned together.
 
-    `made_by` names a function (options) -> Structure (ticketlab/tickets/structure.py).
+    `made_by` names a function (options) -> Structure (ticketlab/tickets/structure.py). `takes_outputs` says whether whole
+    outputs of a layer are pruned.
     """
+
+    takes_outputs: ClassVar[bool] = False
 
 
 class Weights(StructureChoice):
@@ -49,7 +52,8 @@ class Channels(StructureChoice):
     """Whole output channels, by their mean score."""
 
     made_by: ClassVar[str] = "ticketlab.tickets.structure:channels"
-    about: ClassVar[str] = "whole output channels, by their mean score"
+    about: ClassVar[str] = "whole output channels, by their mean score; never those of a network's last layer"
+    takes_outputs: ClassVar[bool] = True
 
     kind: Literal["channels"] = Field(default="channels", description="Whole output channels.")
 

@@ -12,7 +12,8 @@ from ticketlab.tickets.scope import Layer, budgets
 from ticketlab.tickets.structure import structure
 
 if TYPE_CHECKING:
-    from ticketlab.spec.drawing import Drawn, LayerKind
+    from ticketlab.spec.drawing import Drawn
+    from ticketlab.spec.masked import LayerKind
 
 
 def draw_round(

@@ -7,7 +7,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ticketlab.spec.drawing import LayerKind, Schedule
+    from ticketlab.spec.drawing import Schedule
+    from ticketlab.spec.masked import LayerKind
 
 
 def kept_after(schedule: Schedule, rounds_done: int, size: int, kind: LayerKind | None = None) -> int:

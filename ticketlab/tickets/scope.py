@@ -12,7 +12,8 @@ from ticketlab.made import made
 from ticketlab.tickets.schedule import kept_after
 
 if TYPE_CHECKING:
-    from ticketlab.spec.drawing import LayerKind, Schedule
+    from ticketlab.spec.drawing import Schedule
+    from ticketlab.spec.masked import LayerKind
     from ticketlab.spec.scope import ScopeChoice
 
 

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from ticketlab.errors import CorruptFile, Interrupted
 from ticketlab.files import sha256_bytes
-from ticketlab.models.prunable import PrunableWeight, prunable
+from ticketlab.models.prunable import PrunableWeight
 from ticketlab.plan.inputs import PRETRAINED
 from ticketlab.randomness import Key
 from ticketlab.run.device import arrange
+from ticketlab.run.steps.masked import masked_weights
 from ticketlab.run.steps.networks import initial_networks, load_networks, trained_weights
 from ticketlab.run.steps.offers import Offers, offers
 from ticketlab.tensors import content_digest
@@ -41,7 +42,7 @@ def perform(asked: Step, place: Workplace) -> None:
     networks = initial_networks(step.model, step.images, step.seed, "init", given)
     about = TicketFacts(step.ticket.name, step.first - 1, step.seed, content_digest(tensors_of(networks)))
     _give_ranked_weights(networks, step, place)
-    weights = _prunable(networks, step)
+    weights = masked_weights(step.ticket, networks)
     offered = offers(step, place, networks)
     memory: dict[str, Any] = {}
     # Rounds are gone on with only in the arithmetic they were begun with.
@@ -92,12 +93,6 @@ def _row(mask: Mask, layers: Layers) -> dict[str, float]:
         "smallest_layer_density": min(layers.densities.values()),
         "collapsed_layers": float(len(layers.collapsed)),
     }
-
-
-def _prunable(networks: dict[str, nn.Module], step: Draw) -> dict[str, PrunableWeight]:
-    assert step.ticket.networks is not None, "the spec was not resolved"
-    assert step.ticket.layers is not None, "the spec was not resolved"
-    return prunable(networks, step.ticket.networks, step.ticket.layers)
 
 
 def _dense(weights: dict[str, PrunableWeight]) -> Mask:

@@ -16,6 +16,7 @@ from ticketlab.plan.inputs import PRETRAINED, REWOUND
 from ticketlab.plan.steps import snapshot_file
 from ticketlab.randomness import Key
 from ticketlab.run.device import Device, arrange
+from ticketlab.run.steps.masked import masked_weights
 from ticketlab.run.steps.measure import Measurer, measurer
 from ticketlab.run.steps.networks import initial_networks, load_networks, trained_weights
 from ticketlab.run.steps.prepare import training_images, training_of
@@ -124,9 +125,7 @@ def _wearing(step: Train, place: Workplace, networks: Mapping[str, nn.Module]) -
 
 
 def _evolving(options: Evolving, networks: Mapping[str, nn.Module], step: Train) -> Wearing:
-    assert options.networks is not None, "the spec was not resolved"
-    assert options.layers is not None, "the spec was not resolved"
-    weights, key = prunable(networks, options.networks, options.layers), Key(step.seed).of("ticket")
+    weights, key = masked_weights(options, networks), Key(step.seed).of("ticket")
     return cast("Wearing", made(options.made_by)(options, networks, weights, step.objective.steps, key))
 
 
