@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +18,8 @@ from ticketlab.randomness import Key
 from ticketlab.run.device import Device, arrange
 from ticketlab.run.steps.images import shape_of
 from ticketlab.run.steps.prepare import training_images, training_of
-from ticketlab.tickets.mask import Mask
+from ticketlab.tickets.probed import batch_sizes
+from ticketlab.tickets.pruner import Offers
 from ticketlab.tickets.worn import Wearing
 from ticketlab.training import checkpoint
 
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from ticketlab.plan.steps import Draw
     from ticketlab.run.workplace import Workplace
     from ticketlab.spec.drawing import Probed
-
-Offers = Callable[[Mask], dict[str, Any]]
-"""From the mask of the last round to the fields of a `Subject` beside weights, mask and key."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ def offers(step: Draw, place: Workplace, networks: Mapping[str, nn.Module]) -> O
         return lambda mask: {}
     if not needs & {"inputs", "losses"}:
         copies = _copies(networks, device)
-        return lambda mask: {"networks": _private(copies, mask), "shapes": shapes}
+        return lambda mask: {"networks": copies.of_round(mask), "shapes": shapes}
     return _with_probe(step, place, networks, device)
 
 
@@ -81,7 +78,7 @@ def _with_probe(step: Draw, place: Workplace, networks: Mapping[str, nn.Module],
     )
     copies = _copies(networks, device)
     return lambda mask: {
-        "networks": _private(copies, mask),
+        "networks": copies.of_round(mask),
         "batches": probe.sizes,
         "inputs": training.inputs,
         "losses": training.losses,
@@ -93,12 +90,6 @@ def _copies(networks: Mapping[str, nn.Module], device: Device) -> PrivateCopies:
     return PrivateCopies({name: device.place(copy.deepcopy(network)).eval() for name, network in networks.items()})
 
 
-def _private(copies: PrivateCopies, mask: Mask) -> Callable[..., dict[str, nn.Module]]:
-    """A round's way to private networks under its mask; those of the rounds before are not needed any more."""
-    copies.begin()
-    return partial(copies.make, mask)
-
-
 def _probe(step: Draw, place: Workplace, device: Device) -> Probe:
     asked = cast("Probed", step.ticket).probe
     train = training_images(step.images, place, device)
@@ -106,7 +97,7 @@ def _probe(step: Draw, place: Workplace, device: Device) -> Probe:
     _refuse_too_few(classes, asked.per_class, step.images.classes)
     indices = draw(classes, asked.per_class * step.images.classes, "balanced", Key(step.seed).of("probe"))
     checkpoint.write(place.out / "probe.safetensors", {"indices": indices}, {"per_class": asked.per_class})
-    sizes = _sizes(len(indices), asked.batch)
+    sizes = batch_sizes(len(indices), asked.batch)
     labels = train.labels[indices.to(train.labels.device)]
     return Probe(torch.split(train.take(indices), sizes), torch.split(labels, sizes))
 
@@ -120,11 +111,3 @@ def _refuse_too_few(labels: Tensor, per_class: int, classes: int) -> None:
             f"the probe set has {per_class} images of each class, and of class {least} only {int(counts[least])} are kept",
             mend="a smaller ticket.probe.per_class, more images, or data.subset: balanced",
         )
-
-
-def _sizes(count: int, batch: int) -> list[int]:
-    """Lengths of the batches; a last image alone joins those before it, since normalisation over one is nothing."""
-    sizes = [min(batch, count - start) for start in range(0, count, batch)]
-    if sizes[-1] == 1 < batch and len(sizes) > 1:
-        sizes[-2:] = [sizes[-2] + 1]
-    return sizes

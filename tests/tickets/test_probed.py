@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from ticketlab.run.steps.offers import _sizes
+from ticketlab.tickets.probed import batch_sizes
 
 
 @pytest.mark.parametrize("batch", [2, 3, 4, 7, 100])
 def test_every_image_is_in_one_batch_and_none_is_alone(batch: int) -> None:
     for count in range(2, 50):
-        sizes = _sizes(count, batch)
+        sizes = batch_sizes(count, batch)
         assert sum(sizes) == count
         assert min(sizes) >= 2, sizes
         assert max(sizes) <= batch + 1
@@ -20,5 +20,5 @@ def test_every_image_is_in_one_batch_and_none_is_alone(batch: int) -> None:
 
 
 def test_batches_of_one_are_had_by_asking_for_them() -> None:
-    assert _sizes(1, 8) == [1]
-    assert _sizes(4, 1) == [1, 1, 1, 1]
+    assert batch_sizes(1, 8) == [1]
+    assert batch_sizes(4, 1) == [1, 1, 1, 1]
