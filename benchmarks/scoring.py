@@ -22,25 +22,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ticketlab.datasets.shape import ImageShape
 from ticketlab.models.build import build
-from ticketlab.models.private_copies import PrivateCopies
-from ticketlab.models.prunable import prunable
 from ticketlab.randomness import Key
-from ticketlab.spec.drawing import Drawn, Schedule
+from ticketlab.spec.drawing import Drawn, Probe, Probed, Schedule
 from ticketlab.spec.foresight import Px, SynFlow
 from ticketlab.spec.model import ModelChoice, Resnet, Vgg
-from ticketlab.tickets.draw import draw_round
-from ticketlab.tickets.mask import Mask
-from ticketlab.tickets.scoring import score
-from ticketlab.tickets.subject import Subject
+from ticketlab.tickets.prune import pruner
 
 SHAPE = ImageShape(3, 32, 10)
 MODELS: dict[str, ModelChoice] = {"resnet20": Resnet(depth=20), "vgg16": Vgg(depth=16)}
@@ -71,33 +64,18 @@ def images_of(asked: Asked) -> Tensor:
 
 def rounds(model: str, method: str, asked: Asked, times: list[float] | None = None) -> Callable[[], None]:
     """A function that does the next round, as the draw of a run does; `times` is told what the next mask takes."""
-    network, images = network_of(model, asked), images_of(asked)
-    options = METHODS[method](schedule=Schedule(rounds=asked.rounds, density=asked.density))
-    live = prunable({"classifier": network}, ("classifier",), ("conv", "linear"))
-    kinds = {layer: weight.kind for layer, weight in live.items()}
-    state = {"mask": Mask.dense({layer: tuple(weight.parameter.shape) for layer, weight in live.items()})}
+    probe = {"probe": Probe(batch=asked.images)} if issubclass(METHODS[method], Probed) else {}
+    options = METHODS[method](schedule=Schedule(rounds=asked.rounds, density=asked.density), **probe)
+    work = pruner(options, network_of(model, asked), images_of(asked))
+    state = {"mask": work.dense()}
     done = [0]
     spent = times if times is not None else []
 
-    copies = PrivateCopies({"classifier": network})
-    memory: dict[str, Any] = {}
-
     def one_round() -> None:
         done[0] += 1
-        copies.begin()
-        subject = Subject(
-            weights={layer: weight.parameter.detach() for layer, weight in live.items()},
-            mask=state["mask"],
-            key=Key(0),
-            networks=partial(copies.make, state["mask"]),
-            shapes={"classifier": (3, 32, 32)},
-            batches=(asked.images,),
-            inputs=lambda number: {"classifier": images},
-            memory=memory,
-        )
-        scores = score(options, subject)
+        scores = work.scores(state["mask"], done[0])
         started = time.perf_counter()
-        state["mask"] = draw_round(options, scores, kinds, state["mask"], done[0])
+        state["mask"] = work.kept(scores, state["mask"], done[0])
         spent.append(time.perf_counter() - started)
 
     return one_round

@@ -197,6 +197,7 @@ def test_programs_and_commands_run_as_they_stand_in_a_project(project: Path) -> 
     assert said[0][0] == "[200]"
     assert [line.split()[0] for line in said[0][-3:]] == ["ticket", "dense", "random"]
     assert said[1][0].startswith("magnitude 2 ")
+    assert said[2][-1] == "Mask(2 layers, 310 of 3096 kept)"
     assert_a_quarter_is_kept(project / "runs" / "quickstart")
 
     lines = shell(COMMANDS, project).splitlines()

@@ -4,13 +4,16 @@
 >>> experiment = ticketlab.plan("specs/quickstart.yaml")
 >>> outcome = ticketlab.run(experiment)
 >>> outcome.results[0].metrics
+
+Scores, masks and tickets of a torch network that is at hand, without a spec: `scores`, `mask_from_scores`, `draw_ticket`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 # Before the functions of these names: a package that is imported later would take the place of its function here.
 import ticketlab.plan
@@ -20,9 +23,17 @@ if TYPE_CHECKING:
     from ticketlab.run.events import Event
     from ticketlab.run.experiment import Experiment, Outcome
     from ticketlab.spec.loading import LoadedSpec
+    from ticketlab.tickets.prune import draw_ticket, mask_from_scores, scores
 
-__all__ = ["load_spec", "plan", "run"]
+__all__ = ["draw_ticket", "load_spec", "mask_from_scores", "plan", "run", "scores"]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """What needs torch, when it is asked for."""
+    if name in ("draw_ticket", "mask_from_scores", "scores"):
+        return getattr(import_module("ticketlab.tickets.prune"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def load_spec(file: str | Path, overrides: Sequence[str] = ()) -> LoadedSpec:

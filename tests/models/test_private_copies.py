@@ -127,3 +127,36 @@ def test_a_copy_whose_network_is_held_stays_as_it_is_and_its_memory_is_used_agai
     del held
     room.begin()
     assert next(room.make({}, torch.float64)["classifier"].parameters()).data_ptr() == place
+
+
+def test_layers_that_attributes_hold_are_the_copys_own_and_are_in_eval_mode() -> None:
+    """A list that is no ModuleList, a bound method, a layer under two names: nothing of the copy leads to the network."""
+
+    class Held(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = nn.Linear(3, 4), nn.Linear(4, 2)
+            self.again, self.dropout = self.first, nn.Dropout(0.5)
+            self._order = [self.first, self.dropout]
+            self.head = self.judge
+            self.seen = self.first(torch.ones(1, 3))
+
+        def judge(self, features: Tensor) -> Tensor:
+            return self.last(features)
+
+        def forward(self, given: Tensor) -> Tensor:
+            for layer in self._order:
+                given = layer(given)
+            return self.head(given)
+
+    network = Held()
+    (copied,) = PrivateCopies({"net": network}).make({"net.first.weight": torch.zeros(4, 3)}).values()
+    assert network.training
+    assert not any(module.training for module in copied.modules())
+    given = torch.ones(5, 3)
+    assert torch.equal(copied(given), network.last(network.first.bias.expand(5, 4)))
+    assert copied.again is copied.first is copied._order[0] is not network.first
+    assert copied.head.__self__ is copied
+    copied(given).sum().backward()
+    assert all(parameter.grad is None for parameter in network.parameters())
+    assert all(parameter.grad is not None for parameter in copied.parameters())

@@ -1,4 +1,4 @@
-"""The images and batches of a probe set."""
+"""The images of a probe set."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ticketlab.datasets.labels import CLASSES, MAPS
 from ticketlab.errors import DataError
 from ticketlab.label_map import UNLABELLED
 from ticketlab.randomness import Key
-from ticketlab.run.steps.probe import _sizes, balanced
+from ticketlab.run.steps.probe import balanced
 
 
 def test_a_probe_set_has_equally_many_images_of_each_class_in_no_order_of_theirs() -> None:
@@ -32,20 +32,3 @@ def test_a_background_behind_everything_needs_no_maps_of_its_own() -> None:
     assert objects[indices].bincount(minlength=6).tolist() == [0, 10, 10, 10, 10, 10]
     with pytest.raises(DataError, match="13 images of each class, and of class 1 only 12 are kept"):
         balanced(MAPS, maps, 6, 13, Key(1))
-
-
-@pytest.mark.parametrize("batch", [2, 3, 4, 7, 100])
-def test_every_image_is_in_one_batch_and_none_is_alone(batch: int) -> None:
-    for count in range(2, 50):
-        sizes = _sizes(count, batch)
-        assert sum(sizes) == count
-        assert min(sizes) >= 2, sizes
-        assert max(sizes) <= batch + 1
-        assert set(sizes[:-1]) <= {batch}
-        if count % batch != 1:
-            assert sizes == [len(range(count)[start : start + batch]) for start in range(0, count, batch)]
-
-
-def test_batches_of_one_are_had_by_asking_for_them() -> None:
-    assert _sizes(1, 8) == [1]
-    assert _sizes(4, 1) == [1, 1, 1, 1]

@@ -32,9 +32,8 @@ from ticketlab.spec.model import (
     TinyVgg,
     Vgg,
 )
-from ticketlab.tickets.draw import draw_round
 from ticketlab.tickets.mask import Mask
-from ticketlab.tickets.scoring import score
+from ticketlab.tickets.prune import draw_ticket
 from ticketlab.tickets.subject import Subject
 
 MODELS: dict[str, tuple[ModelChoice, ImageShape]] = {
@@ -101,14 +100,15 @@ class Bench:
 
         return Subject(self.weights, kept, key, networks=networks, batches=sizes, inputs=inputs, losses=losses)
 
-    def drawn(self, options: Drawn, sizes: tuple[int, ...] | None = None) -> Mask:
-        """The mask after all rounds."""
-        mask = self.dense
-        for number in range(1, options.schedule.rounds + 1):
-            mask = draw_round(
-                options, score(options, self.subject(mask, sizes, START.of(number))), self.kinds, mask, number
-            )
-        return mask
+    @property
+    def entering(self) -> dict[str, tuple[Tensor, ...]]:
+        """What each network is given, all at once."""
+        return {name: self.given(name, 0, (len(self.labels),)) for name in self.networks}
+
+    def drawn(self, options: Drawn) -> Mask:
+        """The mask after all rounds, all networks scored."""
+        everywhere = options.model_copy(update={"networks": tuple(self.networks)})
+        return draw_ticket(everywhere, self.networks, self.entering, self.labels, losses=losses_of)
 
 
 def losses_of(

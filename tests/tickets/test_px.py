@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ticketlab.errors import Diverged, TicketlabError
 from ticketlab.models.spectral import SpectralLayer
 from ticketlab.spec.drawing import Drawn, Schedule
-from ticketlab.spec.foresight import Px, SynFlow
+from ticketlab.spec.foresight import Px, SynFlow, SynFlowL2
 from ticketlab.tickets.mask import Mask
 from ticketlab.tickets.scope import network_of
 from ticketlab.tickets.scoring import score
@@ -137,25 +137,38 @@ def own(made: Any) -> dict[str, str]:
     return {layer: layer.partition(".")[2] for layer in made.weights}
 
 
-class Pooling(nn.Module):
-    """A convolution with bias, batch normalisation, a max-pool, a residual block with an identity, a mean, a head."""
+class Scale(nn.Module):
+    """The identity of released residual networks: a factor for each channel that is never trained."""
 
-    def __init__(self) -> None:
+    def __init__(self, *factors: float) -> None:
         super().__init__()
+        self.weight = nn.Parameter(torch.tensor(factors).view(-1, 1, 1), requires_grad=False)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps * self.weight
+
+
+class Pooling(nn.Module):
+    """A convolution with bias, batch normalisation, a max-pool, a residual block with a shortcut, a mean, a head."""
+
+    def __init__(self, shortcut: nn.Module) -> None:
+        super().__init__()
+        self.shortcut = shortcut
         self.conv, self.bn = nn.Conv2d(1, 2, 3, padding=1), nn.BatchNorm2d(2)
         self.inner, self.norm = nn.Conv2d(2, 2, 1), nn.BatchNorm2d(2)
         self.head = nn.Linear(2, 3)
 
     def forward(self, images: Tensor) -> Tensor:
         maps = F.max_pool2d(F.relu(self.bn(self.conv(images))), 2)
-        return self.head(F.relu(self.norm(self.inner(maps)) + maps).mean((2, 3)))
+        return self.head(F.relu(self.norm(self.inner(maps)) + self.shortcut(maps)).mean((2, 3)))
 
 
 @pytest.mark.parametrize("share", [1.0, 0.6])
+@pytest.mark.parametrize("shortcut", [nn.Identity(), Scale(0.5, -1.5)], ids=["identity", "scale"])
 def test_px_walks_through_convolutions_normalisation_pools_and_shortcuts(
-    bench: Callable[..., Any], share: float
+    bench: Callable[..., Any], shortcut: nn.Module, share: float
 ) -> None:
-    network = Pooling()
+    network = Pooling(shortcut)
     source = torch.Generator().manual_seed(0)
     for norm in (network.bn, network.norm):
         for values in (norm.weight, norm.bias, norm.running_mean):
@@ -181,8 +194,9 @@ def walk_of(net: Any, image: Tensor, weights: dict[str, Tensor], kept: dict[str,
     normed = net.bn(net.conv(image[None]))
     pooled, route = F.max_pool2d(normed.relu(), 2, return_indices=True)
     gate(walk, "bn", normed)
-    gate(walk, "sum", net.norm(net.inner(pooled)) + pooled)
+    gate(walk, "sum", net.norm(net.inner(pooled)) + net.shortcut(pooled))
     add_conv(walk, "in", "conv", "conv.weight", weights["conv.weight"], kept["conv.weight"], 4, 1)
+    through = net.shortcut(torch.ones(1, 2, 1, 1)).flatten().tolist()
     for channel in range(2):
         scale, inner_scale = (
             float(norm.weight[channel] ** 2 / (norm.running_var[channel] + norm.eps)) for norm in (net.bn, net.norm)
@@ -193,7 +207,7 @@ def walk_of(net: Any, image: Tensor, weights: dict[str, Tensor], kept: dict[str,
             node = 4 * channel + place
             walk.fixed(("bn", 16 * channel + int(route[0, channel].flatten()[place])), ("pool", node), 1, 1)
             walk.fixed(("inner", node), ("sum", node), 1, inner_scale)
-            walk.fixed(("pool", node), ("sum", node), 1, 1)
+            walk.fixed(("pool", node), ("sum", node), 1, through[channel] ** 2)
             walk.fixed(("sum", node), ("mean", channel), 0.25, 0.25)
     add_conv(walk, "pool", "inner", "inner.weight", weights["inner.weight"], kept["inner.weight"], 2, 0)
     add_linear(walk, "mean", "out", "head.weight", weights["head.weight"], kept["head.weight"])
@@ -288,6 +302,51 @@ def test_leaky_gates_count_with_their_slope_squared(bench: Callable[..., Any]) -
     activity = (gates * images.square().sum(1, keepdim=True)).sum(1)
     expected = activity.sum() * last.square() * first.square().sum(1)
     assert torch.allclose(score(PX, made.subject())["classifier.3.weight"], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [PX, SynFlow(schedule=PX.schedule), SynFlowL2(schedule=PX.schedule)],
+    ids=lambda method: method.name,
+)
+def test_a_factor_by_channel_counts_as_batch_normalisation_of_that_scale(
+    bench: Callable[..., Any], method: Drawn
+) -> None:
+    norm = nn.BatchNorm2d(2)
+    norm.running_var.fill_(1 - norm.eps)
+    norm.weight.data.copy_(torch.tensor([0.5, -1.5]))
+    network, found = Pooling(nn.Identity()), []
+    for shortcut in (Scale(0.5, -1.5), norm):
+        network.shortcut = shortcut
+        found.append(score(method, bench({"classifier": network}, 1, 4, 4).subject()))
+    assert all(torch.allclose(values, found[1][layer], rtol=1e-6) for layer, values in found[0].items())
+
+
+class Odd(nn.Module):
+    """One parameter, `weight`, that is no factor."""
+
+    def __init__(self, what: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.weight, self.what = nn.Parameter(torch.ones(2, 1, 1), requires_grad=False), what
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return self.what(maps, self.weight)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        lambda maps, weight: maps + weight,
+        lambda maps, weight: maps * weight**2,
+        lambda maps, weight: maps.relu() * weight,
+        lambda maps, weight: maps.clamp(max=1) * weight,
+    ],
+)
+def test_one_parameter_that_does_otherwise_than_multiply_is_refused(
+    bench: Callable[..., Any], what: Callable[[Tensor, Tensor], Tensor]
+) -> None:
+    with pytest.raises(TicketlabError, match=r"^shortcut: what a Odd puts on a path is not known"):
+        score(PX, bench({"classifier": Pooling(Odd(what))}, 1, 4, 4).subject())
 
 
 def normalised(norm: nn.Module) -> nn.Sequential:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 
 class PrivateCopies:
-    """Copies of `networks` (in the mode they are in), for whoever may do anything to parameters, buffers and modes.
+    """Copies of `networks` in eval mode, for whoever may do anything to parameters, buffers and modes.
 
-    A copy shares no tensor with its network and has module objects of its own; other attributes of modules are shared.
-    Fresh memory costs as much as a pass over it and more, so after `begin` new copies take the memory of earlier ones
+    A copy shares no parameter, buffer or module with its network, whatever attribute they are held by. Hooks are part of what a
+    network computes, so the copy has them. Fresh memory costs as much as a pass over it and more, so after `begin` new copies take the memory of earlier ones
     whose networks nobody holds any more, the first made first: those copies, and scores that lie in them, are then gone.
     """
 
@@ -27,6 +30,11 @@ class PrivateCopies:
         for room in self._rooms:
             room.passed = True
 
+    def of_round(self, kept: Mapping[str, Tensor]) -> Callable[..., dict[str, nn.Module]]:
+        """`make` under the mask of a round; copies of the rounds before are not needed any more."""
+        self.begin()
+        return partial(self.make, kept)
+
     @torch.no_grad()
     def make(self, kept: Mapping[str, Tensor], precision: torch.dtype | None = None) -> dict[str, nn.Module]:
         """A copy of all networks, the weights that `kept` names ("<network>.<parameter>") multiplied by their masks.
@@ -37,11 +45,11 @@ class PrivateCopies:
         if room is None:
             room = _Room()
             self._rooms.append(room)
-        made: dict[int, Tensor] = {}
+        made: dict[int, Any] = {}
         for title, network in self._networks.items():
             for name, tensor in (*network.named_parameters(), *network.named_buffers()):
                 made[id(tensor)] = _copied(tensor, kept.get(f"{title}.{name}"), precision, room.tensors)
-        twins = {title: _module(network, made) for title, network in self._networks.items()}
+        twins = {title: _twin(network, made) for title, network in self._networks.items()}
         room.passed, room.networks = False, [weakref.ref(twin) for twin in twins.values()]
         return twins
 
@@ -74,16 +82,33 @@ def _copied(
     return nn.Parameter(target) if isinstance(tensor, nn.Parameter) and target.is_floating_point() else target
 
 
-def _module(module: nn.Module, made: Mapping[int, Tensor]) -> nn.Module:
-    """A module object like another, with the tensors made for it."""
-    twin = type(module).__new__(type(module))
-    twin.__dict__ = {
-        name: value.copy() if name.startswith("_") and isinstance(value, dict | set) else value
-        for name, value in vars(module).items()
-    }
-    for kind in ("_parameters", "_buffers"):
-        own = vars(module)[kind]
-        twin.__dict__[kind] = {name: None if tensor is None else made[id(tensor)] for name, tensor in own.items()}
-    children = {name: None if child is None else _module(child, made) for name, child in module._modules.items()}
-    twin.__dict__["_modules"] = children
+PLAIN = frozenset(vars(nn.Module()))
+"""What every module has."""
+
+ATOMIC = (bool, int, float, str, type, type(None))
+
+
+def _twin(network: nn.Module, made: dict[int, Any]) -> nn.Module:
+    """Module objects like those of a network, in eval mode, with what is made already in place of its originals.
+
+    By hand, for a deep copy of all takes longer than a pass over memory; what attributes hold is copied deeply.
+    """
+    modules = list(network.modules())
+    for module in modules:
+        made[id(module)] = type(module).__new__(type(module))
+    for module in modules:
+        made[id(module)].__dict__ = {name: _held(name, value, made) for name, value in vars(module).items()}
+    twin: nn.Module = made[id(network)]
     return twin
+
+
+def _held(name: str, value: Any, made: dict[int, Any]) -> Any:
+    if name == "training":
+        return False
+    if name in ("_parameters", "_buffers", "_modules"):
+        return {key: None if one is None else made[id(one)] for key, one in value.items()}
+    if name in PLAIN:
+        return value.copy() if isinstance(value, dict | set) else value
+    if isinstance(value, ATOMIC) or (isinstance(value, Tensor) and id(value) not in made):
+        return value
+    return copy.deepcopy(value, made)

@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ticketlab.errors import TicketlabError
 from ticketlab.models.prunable import layer_kind
 from ticketlab.models.spectral import SpectralLayer
+from ticketlab.randomness import Key
 
 Gain = Callable[[str, Tensor], Tensor]
 """From the name of a parameter and the factor it puts on a path to the factor it is replaced by."""
@@ -40,8 +42,8 @@ def path_state(network: nn.Module, gain: Gain) -> dict[str, Tensor]:
     """Parameters and buffers with which `network`, in eval mode, adds up products of `gain(name, factor)` over paths.
 
     The factors on a path are the weights of its conv and linear layers, w / sigma where they are spectrally normalised
-    (sigma counts as a constant), and the scales s = gamma / sqrt(variance + eps) of its batch normalisation. What is
-    added on the way is zero: biases, batch-norm shifts and running means. TicketlabError for layers with parameters that
+    (sigma counts as a constant), the scales s = gamma / sqrt(variance + eps) of its batch normalisation, and factors by
+    channel, as on the identity shortcuts of released residual networks. What is added on the way is zero: biases, batch-norm shifts and running means. TicketlabError for layers with parameters that
     are neither. For `torch.func.functional_call`. `gain` is asked once for each factor, and may work in place on a
     network that is not needed any more.
 
@@ -54,7 +56,7 @@ def path_state(network: nn.Module, gain: Gain) -> dict[str, Tensor]:
     for path, module in network.named_modules():
         if isinstance(module, _BatchNorm):
             state |= _scaling(module, f"{path}." if path else "", gain)
-        elif layer_kind(module) is None and any(True for _ in module.parameters(recurse=False)):
+        elif layer_kind(module) is None and any(True for _ in module.parameters(recurse=False)) and not _scales(module):
             raise TicketlabError(
                 f"{path or 'the network'}: what a {type(module).__name__} puts on a path is not known to this method: "
                 "whether its parameters multiply what comes in, or are added to it, its class does not say",
@@ -65,6 +67,29 @@ def path_state(network: nn.Module, gain: Gain) -> dict[str, Tensor]:
         if name not in state:
             state[name] = _without_shift(name, value, gain)
     return state
+
+
+def _scales(module: nn.Module) -> bool:
+    """Whether a module multiplies channels by its one parameter, `weight`, and does no more: it is asked, with numbers.
+
+    They are no factor's own, so that a square or a magnitude of the weight is found out.
+    """
+    own = [name for name, _ in (*module.named_parameters(), *module.named_buffers())]
+    if own != ["weight"]:
+        return False
+    weight = module.get_parameter("weight")
+    source = Key(0).generator()
+    factors = torch.randn(weight.shape, generator=source).to(weight)
+    for trailing in ((3, 2), ()):
+        maps = torch.randn(4, weight.numel(), *trailing, generator=source).to(weight)
+        expected = maps * factors.view(-1, *[1] * len(trailing))
+        try:
+            found = functional_call(module, {"weight": factors}, (maps,))
+        except (RuntimeError, TypeError, IndexError, ValueError):
+            continue  # not a layer of such inputs
+        if isinstance(found, Tensor) and found.shape == maps.shape and torch.allclose(found, expected, rtol=1e-4):
+            return True
+    return False
 
 
 def _without_shift(name: str, value: Tensor, gain: Gain) -> Tensor:

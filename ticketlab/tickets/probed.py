@@ -59,6 +59,14 @@ def probe_inputs(
         yield first.to(DTYPES[precision]), *labels
 
 
+def batch_sizes(count: int, batch: int) -> list[int]:
+    """Lengths of the batches; a last image alone joins those before it, since normalisation over one is nothing."""
+    sizes = [min(batch, count - start) for start in range(0, count, batch)]
+    if sizes[-1] == 1 < batch and len(sizes) > 1:
+        sizes[-2:] = [sizes[-2] + 1]
+    return sizes
+
+
 Derive = Callable[[Tensor, list[nn.Parameter], list[str]], Sequence[Tensor]]
 """From a loss, weights and their layers to one tensor for each weight, of its shape."""
 

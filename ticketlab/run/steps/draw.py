@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from torch import Tensor, nn
 
 from ticketlab.errors import CorruptFile, Interrupted
 from ticketlab.files import sha256_bytes
-from ticketlab.models.prunable import PrunableWeight
 from ticketlab.plan.inputs import PRETRAINED
 from ticketlab.randomness import Key
 from ticketlab.run.device import arrange
-from ticketlab.run.steps.masked import masked_weights
 from ticketlab.run.steps.networks import initial_networks, load_networks, trained_weights
-from ticketlab.run.steps.offers import Offers, offers
+from ticketlab.run.steps.offers import offers
 from ticketlab.tensors import content_digest
-from ticketlab.tickets.draw import draw_round
 from ticketlab.tickets.facts import TicketFacts
 from ticketlab.tickets.file import read as read_ticket
 from ticketlab.tickets.file import write as write_ticket
 from ticketlab.tickets.layers import FILE as LAYERS
 from ticketlab.tickets.layers import Layers
 from ticketlab.tickets.mask import Mask
-from ticketlab.tickets.scoring import score
-from ticketlab.tickets.subject import Subject
+from ticketlab.tickets.masked import masked_weights
+from ticketlab.tickets.pruner import Pruner
 from ticketlab.training.setup import tensors_of
 
 if TYPE_CHECKING:
@@ -42,9 +39,7 @@ def perform(asked: Step, place: Workplace) -> None:
     networks = initial_networks(step.model, step.images, step.seed, "init", given)
     about = TicketFacts(step.ticket.name, step.first - 1, step.seed, content_digest(tensors_of(networks)))
     _give_ranked_weights(networks, step, place)
-    weights = masked_weights(step.ticket, networks)
-    offered = offers(step, place, networks)
-    memory: dict[str, Any] = {}
+    pruner = Pruner(step.ticket, masked_weights(step.ticket, networks), offers(step, place, networks), Key(step.seed))
     # Rounds are gone on with only in the arithmetic they were begun with.
     so_far = place.folder / f"so-far-{sha256_bytes(arrange(step.taken).arithmetic.encode())[:16]}.safetensors"
     mask, done, layers = _resumed(so_far, place, step.first - 1)
@@ -54,7 +49,7 @@ def perform(asked: Step, place: Workplace) -> None:
             raise Interrupted(
                 f"stopped before round {number} of {step.round}", mend="the same command goes on from here"
             )
-        mask = _drawn(step, weights, mask or _dense(weights), number, offered, memory)
+        mask = pruner.tightened(mask or pruner.dense(), number)
         layers = layers.after(mask, number)
         if layers.died_in(number):
             place.collapsed(number, layers.died_in(number))
@@ -68,35 +63,12 @@ def perform(asked: Step, place: Workplace) -> None:
     write_ticket(place.out / "ticket.safetensors", mask, replace(about, round=step.round))
 
 
-def _drawn(
-    step: Draw,
-    weights: dict[str, PrunableWeight],
-    before: Mask,
-    number: int,
-    offered: Offers,
-    memory: dict[str, Any],
-) -> Mask:
-    subject = Subject(
-        weights={layer: weight.parameter.detach() for layer, weight in weights.items()},
-        mask=before,
-        key=Key(step.seed).of("draw", number),
-        memory=memory,
-        **offered(before),
-    )
-    kinds = {layer: weight.kind for layer, weight in weights.items()}
-    return draw_round(step.ticket, score(step.ticket, subject), kinds, before, number)
-
-
 def _row(mask: Mask, layers: Layers) -> dict[str, float]:
     return {
         "density": float(mask.density),
         "smallest_layer_density": min(layers.densities.values()),
         "collapsed_layers": float(len(layers.collapsed)),
     }
-
-
-def _dense(weights: dict[str, PrunableWeight]) -> Mask:
-    return Mask.dense({layer: tuple(weight.parameter.shape) for layer, weight in weights.items()})
 
 
 def _resumed(so_far: Path, place: Workplace, before: int) -> tuple[Mask | None, int, Layers]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch import nn
 
@@ -17,15 +16,12 @@ from ticketlab.run.device import Device, arrange
 from ticketlab.run.steps.images import shape_of
 from ticketlab.run.steps.prepare import training_of
 from ticketlab.run.steps.probe import drawn_probe
-from ticketlab.tickets.mask import Mask
+from ticketlab.tickets.pruner import Offers
 from ticketlab.tickets.worn import Wearing
 
 if TYPE_CHECKING:
     from ticketlab.plan.steps import Draw
     from ticketlab.run.workplace import Workplace
-
-Offers = Callable[[Mask], dict[str, Any]]
-"""From the mask of the last round to the fields of a `Subject` beside weights, mask and key."""
 
 
 def offers(step: Draw, place: Workplace, networks: Mapping[str, nn.Module]) -> Offers:
@@ -37,7 +33,7 @@ def offers(step: Draw, place: Workplace, networks: Mapping[str, nn.Module]) -> O
         return lambda mask: {}
     if not needs & {"inputs", "losses"}:
         copies = _copies(networks, device)
-        return lambda mask: {"networks": _private(copies, mask), "shapes": shapes}
+        return lambda mask: {"networks": copies.of_round(mask), "shapes": shapes}
     return _with_probe(step, place, networks, device)
 
 
@@ -60,7 +56,7 @@ def _with_probe(step: Draw, place: Workplace, networks: Mapping[str, nn.Module],
     )
     copies = _copies(networks, device)
     return lambda mask: {
-        "networks": _private(copies, mask),
+        "networks": copies.of_round(mask),
         "batches": probe.sizes,
         "inputs": training.inputs,
         "losses": training.losses,
@@ -70,9 +66,3 @@ def _with_probe(step: Draw, place: Workplace, networks: Mapping[str, nn.Module],
 def _copies(networks: Mapping[str, nn.Module], device: Device) -> PrivateCopies:
     """Copies of the networks on the device, in eval mode."""
     return PrivateCopies({name: device.place(copy.deepcopy(network)).eval() for name, network in networks.items()})
-
-
-def _private(copies: PrivateCopies, mask: Mask) -> Callable[..., dict[str, nn.Module]]:
-    """A round's way to private networks under its mask; those of the rounds before are not needed any more."""
-    copies.begin()
-    return partial(copies.make, mask)

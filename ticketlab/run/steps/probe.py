@@ -12,6 +12,7 @@ from ticketlab.datasets.subset import draw
 from ticketlab.errors import DataError
 from ticketlab.randomness import Key
 from ticketlab.run.steps.prepare import training_images
+from ticketlab.tickets.probed import batch_sizes
 from ticketlab.training import checkpoint
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def drawn_probe(step: Draw, place: Workplace, device: Device) -> Probe:
     key = Key(step.seed).of("probe")
     indices = balanced(train.labelling, train.labels, step.images.classes, asked.per_class, key)
     checkpoint.write(place.out / "probe.safetensors", {"indices": indices}, {"per_class": asked.per_class})
-    sizes = _sizes(len(indices), asked.batch)
+    sizes = batch_sizes(len(indices), asked.batch)
     labels = train.labels[indices.to(train.labels.device)]
     return Probe(torch.split(train.take(indices), sizes), torch.split(labels, sizes))
 
@@ -74,11 +75,3 @@ def _refuse_too_few(shown: Tensor, classes: Tensor, per_class: int) -> None:
             f"{int(counts[least])} are kept",
             mend="a smaller ticket.probe.per_class, more images, or data.subset: balanced",
         )
-
-
-def _sizes(count: int, batch: int) -> list[int]:
-    """Lengths of the batches; a last image alone joins those before it, since normalisation over one is nothing."""
-    sizes = [min(batch, count - start) for start in range(0, count, batch)]
-    if sizes[-1] == 1 < batch and len(sizes) > 1:
-        sizes[-2:] = [sizes[-2] + 1]
-    return sizes

@@ -16,7 +16,6 @@ from ticketlab.plan.inputs import PRETRAINED, REWOUND
 from ticketlab.plan.steps import snapshot_file
 from ticketlab.randomness import Key
 from ticketlab.run.device import Device, arrange
-from ticketlab.run.steps.masked import masked_weights
 from ticketlab.run.steps.measure import Measurer, measurer
 from ticketlab.run.steps.networks import initial_networks, load_networks, trained_weights
 from ticketlab.run.steps.prepare import training_images, training_of
@@ -26,6 +25,7 @@ from ticketlab.tickets.file import read as read_ticket
 from ticketlab.tickets.file import write as write_ticket
 from ticketlab.tickets.layers import FILE as LAYERS
 from ticketlab.tickets.layers import IN_TRAINING, Layers
+from ticketlab.tickets.masked import masked_weights
 from ticketlab.tickets.worn import Fixed, Still, Wearing
 from ticketlab.training import checkpoint
 from ticketlab.training.loop import Course, follow

@@ -6,9 +6,9 @@ import pytest
 from torch import nn
 
 from ticketlab.errors import TicketlabError
-from ticketlab.run.steps.masked import masked_weights
 from ticketlab.spec.drawing import Schedule
 from ticketlab.spec.ticket import Magnitude
+from ticketlab.tickets.masked import masked_weights
 
 NETWORKS = {
     "classifier": nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4, 3), nn.Linear(3, 2)),
@@ -30,5 +30,5 @@ def test_the_layer_that_gives_the_outputs_stays_dense_where_it_is_asked() -> Non
 
 def test_a_network_without_a_layer_that_may_be_pruned_is_said() -> None:
     one_layer = TICKET.model_copy(update={"networks": ("other",), "last_layer": "dense"})
-    with pytest.raises(TicketlabError, match="the other has no conv or linear layer that may be pruned"):
+    with pytest.raises(TicketlabError, match="no conv or linear layer that may be pruned in other"):
         masked_weights(one_layer, NETWORKS)
