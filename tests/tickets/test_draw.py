@@ -5,8 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ticketlab.errors import Shortfall
 from ticketlab.spec.drawing import DensityByKind, PrunedByKind, Schedule
-from ticketlab.spec.ticket import Magnitude
+from ticketlab.spec.structure import AboveThreshold
+from ticketlab.spec.ticket import Magnitude, Random
 from ticketlab.tickets.draw import draw_round, layer_collapse
 from ticketlab.tickets.mask import Mask
 from ticketlab.tickets.schedule import kept_after
@@ -124,3 +126,43 @@ def test_a_previous_mask_sparser_than_the_schedule_is_refused() -> None:
     previous = Mask({"net.a": torch.tensor([True, False, False, False])})
     with pytest.raises(ValueError, match="cannot keep"):
         draw_round(Magnitude(schedule=Schedule(density=0.5)), {"net.a": torch.zeros(4)}, {"net.a": "conv"}, previous, 1)
+
+
+RELEASED = Random(schedule=Schedule(rounds=20, density=0.1), structure=AboveThreshold())
+
+
+def test_twenty_rounds_of_the_released_rule_bring_weights_back_and_keep_what_is_asked() -> None:
+    source = torch.Generator().manual_seed(3)
+    mask = Mask.dense(SHAPES)
+    back = 0
+    for done in range(1, 21):
+        scores = {name: torch.rand(shape, generator=source, dtype=torch.float64) for name, shape in SHAPES.items()}
+        drawn = draw_round(RELEASED, scores, KINDS, mask, done)
+        for pool in ([name for name in KINDS if name.startswith("generator")], ["critic.c1.weight"]):
+            flat = torch.cat([scores[name].flatten() for name in pool])
+            gone = int((1.0 - 0.1 ** (done / 20)) * len(flat))
+            expected = flat > (flat.sort().values[gone - 1] if gone else -1)
+            assert torch.equal(torch.cat([drawn[name].flatten() for name in pool]), expected)
+        back += sum(int((drawn[name] & ~mask[name]).sum()) for name in KINDS)
+        mask = drawn
+    assert back > 100
+
+
+@pytest.mark.parametrize(("tied", "refused"), [(4, False), (5, True)])
+def test_a_ticket_that_ties_leave_five_weights_short_is_refused_in_the_last_round_only(
+    tied: int, refused: bool
+) -> None:
+    options = Magnitude(schedule=Schedule(rounds=2, density=0.49), structure=AboveThreshold())
+    kinds = {"net.a": "linear"}
+    equal = {"net.a": torch.arange(100.0)}
+    equal["net.a"][50 : 51 + tied] = 50
+    many = {"net.a": torch.zeros(100)}
+    first = draw_round(options, many, kinds, None, 1)
+    assert first.kept == 0
+    if refused:
+        with pytest.raises(
+            Shortfall, match="`above_threshold` keeps 44 weights after the last round, 49 are asked for"
+        ):
+            draw_round(options, equal, kinds, first, 2)
+    else:
+        assert draw_round(options, equal, kinds, first, 2).kept == 45

@@ -35,13 +35,15 @@ class AboveThreshold(StructureChoice):
 
     made_by: ClassVar[str] = "ticketlab.tickets.structure:above_threshold"
     about: ClassVar[str] = (
-        "single weights, as released pruners choose them: all that equal the threshold go, so fewer may stay"
+        "single weights, as released pruners choose them: anew in every round, so that pruned ones may come back, and "
+        "all that equal the threshold go, so that fewer may stay; five fewer or more is an error"
     )
     source: ClassVar[str] = "the code released with SynFlow, NTK-SAP and PX"
 
     kind: Literal["above_threshold"] = Field(
         default="above_threshold",
-        description="Single weights that score above the threshold; equal ones all go, so fewer than asked may stay.",
+        description="Single weights that score above the threshold, chosen anew among all in every round; equal ones all "
+        "go, so up to four fewer than asked may stay.",
     )
 
 

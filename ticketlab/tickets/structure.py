@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
 import torch
 from torch import Generator, Tensor
@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 
 class Structure(Protocol):
-    """How scores become a mask of one structure, and which other masks have the same counts and structure."""
+    """How scores become a mask of one structure, and which other masks have the same counts and structure.
+
+    `rebuilds`: whether every round chooses among all weights anew, so that pruned ones may come back.
+    """
+
+    rebuilds: ClassVar[bool] = False
 
     def select(self, scores: Mapping[str, Tensor], keep: int, within: Mask) -> dict[str, Tensor]:
         """The entries of a group of layers that are kept: within `within`, `keep` of them or as the structure has it."""
@@ -53,7 +58,7 @@ def groups(options: NofM) -> Structure:
     return Groups(options.n, options.m)
 
 
-class Weights:
+class Weights(Structure):
     """Single weights: the highest scores anywhere in the group, exactly `keep`."""
 
     def select(self, scores: Mapping[str, Tensor], keep: int, within: Mask) -> dict[str, Tensor]:
@@ -66,22 +71,25 @@ class Weights:
 
 
 class AboveThreshold(Weights):
-    """Single weights whose score is above the (n - keep)-th smallest of all n in the group, pruned ones counted in.
+    """Single weights whose score is above the (n - keep)-th smallest of all n in the group.
 
-    Weights that score what the threshold is are all pruned, so fewer than `keep` may stay, or none. Unlike the released
-    code this brings nothing back: where pruned weights do not score lowest (GraSP), their rank counts and no more.
+    Weights that score what the threshold is are all pruned, so fewer than `keep` may stay, or none; if the last round
+    leaves too few, `draw_round` refuses the ticket. As in the released code every round makes its mask from nothing:
+    a pruned weight that scores above the threshold is back. Random scores are drawn again, SNIP's derivative in the
+    mask of a pruned weight is seldom zero, and GraSP's zero is more than a negative score; the other scores of pruned
+    weights are the lowest there are, or never change, and their masks nest.
     """
 
+    rebuilds: ClassVar[bool] = True
+
     def select(self, scores: Mapping[str, Tensor], keep: int, within: Mask) -> dict[str, Tensor]:
-        """What scores above the threshold; all that is left where nothing is to be pruned."""
+        """What scores above the threshold, wherever it lies; everything where nothing is to be pruned."""
         flat = torch.cat([score.double().reshape(-1) for score in scores.values()])
-        if keep >= len(flat):
-            return {layer: within[layer] for layer in scores}
-        threshold = flat.kthvalue(len(flat) - keep).values
-        return {layer: (score > threshold) & within[layer] for layer, score in scores.items()}
+        threshold = flat.kthvalue(len(flat) - keep).values if keep < len(flat) else -torch.inf
+        return {layer: score > threshold for layer, score in scores.items()}
 
 
-class Channels:
+class Channels(Structure):
     """Whole output channels: those of highest mean score, as many as fit into `keep` weights."""
 
     def select(self, scores: Mapping[str, Tensor], keep: int, within: Mask) -> dict[str, Tensor]:
@@ -105,7 +113,7 @@ class Channels:
         return kept[torch.randperm(len(kept), generator=source)]
 
 
-class Groups:
+class Groups(Structure):
     """N of every M consecutive inputs (dimension 1) of each output and kernel position.
 
     Inputs beyond the last whole group are one smaller group, of which the same share is kept, rounded up.
