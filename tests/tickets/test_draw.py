@@ -166,3 +166,12 @@ def test_a_ticket_that_ties_leave_five_weights_short_is_refused_in_the_last_roun
             draw_round(options, equal, kinds, first, 2)
     else:
         assert draw_round(options, equal, kinds, first, 2).kept == 45
+
+
+def test_the_released_rule_counts_as_released_in_every_scope() -> None:
+    kinds = {"net.a": "conv", "net.b": "linear"}
+    scores = {"net.a": torch.arange(1000.0), "net.b": torch.arange(1000.0, 3960.0)}
+    for scope, kept in (("global", [605, 2960]), ("layer", [901, 2665])):
+        options = Magnitude(schedule=Schedule(density=0.9), scope=scope, structure=AboveThreshold())
+        assert list(draw_round(options, scores, kinds, None, 1).layer_kept().values()) == kept
+    assert draw_round(Magnitude(schedule=Schedule(density=0.9)), scores, kinds, None, 1).kept == 3564

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 from hypothesis import given
@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 from ticketlab.spec.drawing import DensityByKind, Schedule
 from ticketlab.spec.scope import Erk, Global, PerLayer, ScopeChoice
 from ticketlab.tickets.scope import Budget, Layer, apart, budgets, erdos_renyi, network_of
+
+if TYPE_CHECKING:
+    from ticketlab.tickets.schedule import Count
 
 LAYERS = {
     "generator.l1.weight": Layer("linear", (8, 4), 32),
@@ -61,11 +64,13 @@ class Mixing(Global):
     made_by: ClassVar[str] = f"{__name__}:mixing"
 
 
-def forgetful(options: Forgetful, layers: Mapping[str, Layer], schedule: Schedule, round: int) -> list[Budget]:
-    return apart(options, layers, schedule, round)[:-1]
+def forgetful(
+    options: Forgetful, layers: Mapping[str, Layer], schedule: Schedule, round: int, count: Count
+) -> list[Budget]:
+    return apart(options, layers, schedule, round, count)[:-1]
 
 
-def mixing(options: Mixing, layers: Mapping[str, Layer], schedule: Schedule, round: int) -> list[Budget]:
+def mixing(options: Mixing, layers: Mapping[str, Layer], schedule: Schedule, round: int, count: Count) -> list[Budget]:
     return [Budget(tuple(layers), 1)]
 
 

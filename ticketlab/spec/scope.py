@@ -12,7 +12,7 @@ from ticketlab.spec.section import Choice, family
 class ScopeChoice(Choice):
     """How the weights of a round share thresholds.
 
-    `made_by` names a function (options, layers, schedule, round) -> list[Budget] (ticketlab/tickets/scope.py).
+    `made_by` names a function (options, layers, schedule, round, count) -> list[Budget] (ticketlab/tickets/scope.py).
     """
 
 

@@ -26,8 +26,8 @@ def draw_round(
     """The mask after round `round` (1 .. `options.schedule.rounds`): the survivors of `previous` that score highest.
 
     `scores` and `kinds` name every prunable layer; the order of `kinds` is the order of the mask and of ties.
-    `previous` None is the dense mask. The kept count of every budget is exactly the schedule's (for structures, as close
-    below as whole units or ties come), and the result lies within `previous`. A structure that rebuilds its mask chooses
+    `previous` None is the dense mask. The kept count of every budget is exactly the schedule's, counted as the structure
+    counts (or as close below as whole units or ties come), and the result lies within `previous`. A structure that rebuilds its mask chooses
     among all weights instead, whatever `previous` keeps. ValueError if the names differ, or if `previous` keeps fewer
     weights than the schedule asks for; Shortfall if such a mask of the last round keeps at least five fewer than asked.
     """
@@ -39,7 +39,7 @@ def draw_round(
     left = before.layer_kept()
     layers = {layer: Layer(kind, tuple(scores[layer].shape), left[layer]) for layer, kind in kinds.items()}
     kept: dict[str, Tensor] = {}
-    asked = budgets(options.scope, layers, options.schedule, round)
+    asked = budgets(options.scope, layers, options.schedule, round, selection.count)
     for budget in asked:
         kept |= selection.select({layer: scores[layer] for layer in budget.layers}, budget.keep, before)
     drawn = Mask({layer: kept[layer] for layer in kinds})

@@ -9,9 +9,11 @@ import torch
 from torch import Generator, Tensor
 
 from ticketlab.made import made
+from ticketlab.tickets.schedule import kept_after, kept_as_released
 from ticketlab.tickets.select import keep_highest
 
 if TYPE_CHECKING:
+    from ticketlab.spec.drawing import LayerKind, Schedule
     from ticketlab.spec.structure import NofM, StructureChoice
     from ticketlab.tickets.mask import Mask
 
@@ -23,6 +25,11 @@ class Structure(Protocol):
     """
 
     rebuilds: ClassVar[bool] = False
+
+    @staticmethod
+    def count(schedule: Schedule, rounds_done: int, size: int, kind: LayerKind | None) -> int:
+        """How many of `size` weights are kept after a round."""
+        return kept_after(schedule, rounds_done, size, kind)
 
     def select(self, scores: Mapping[str, Tensor], keep: int, within: Mask) -> dict[str, Tensor]:
         """The entries of a group of layers that are kept: within `within`, `keep` of them or as the structure has it."""
@@ -81,6 +88,11 @@ class AboveThreshold(Weights):
     """
 
     rebuilds: ClassVar[bool] = True
+
+    @staticmethod
+    def count(schedule: Schedule, rounds_done: int, size: int, kind: LayerKind | None) -> int:
+        """As the released code counts, in floating point."""
+        return kept_as_released(schedule, rounds_done, size, kind)
 
     def select(self, scores: Mapping[str, Tensor], keep: int, within: Mask) -> dict[str, Tensor]:
         """What scores above the threshold, wherever it lies; everything where nothing is to be pruned."""
