@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -9,13 +12,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ticketlab.randomness import Key
+from ticketlab.spec.drawing import Schedule
 from ticketlab.spec.structure import AboveThreshold as ByThreshold
 from ticketlab.spec.structure import Channels as ByChannel
-from ticketlab.spec.structure import NofM, StructureChoice
+from ticketlab.spec.structure import NofM, Percentile, StructureChoice
 from ticketlab.spec.structure import Weights as ByWeight
 from ticketlab.tickets.controls import random_like, shuffled
 from ticketlab.tickets.mask import Mask
-from ticketlab.tickets.structure import AboveThreshold, Channels, Groups, structure
+from ticketlab.tickets.structure import AbovePercentile, AboveThreshold, Channels, Groups, structure
 
 KEY = Key(3)
 
@@ -59,6 +63,19 @@ def test_without_ties_the_threshold_keeps_exactly_as_many_round_after_round() ->
         exact = structure(ByWeight()).select(live, keep, within)
         assert all(torch.equal(kept[name], exact[name]) for name in asked)
         within = Mask(kept)
+
+
+@given(
+    values=st.lists(st.integers(-40, 40), min_size=1, max_size=60),
+    pruned=st.sampled_from(["0", "0.1", "0.2", "0.25", "0.5", "0.8", "0.95"]),
+)
+def test_a_percentile_is_numpys(values: list[int], pruned: str) -> None:
+    """Ties too: what equals the percentile, or the number below it, is pruned."""
+    weights = torch.tensor(values, dtype=torch.float64)
+    schedule = Schedule(density=float(1 - Fraction(pruned)))
+    keep = AbovePercentile.count(schedule, 1, len(values), None)
+    kept = AbovePercentile().select({"net.a": weights}, keep, Mask.dense({"net.a": (len(values),)}))["net.a"]
+    assert np.array_equal(kept.numpy(), weights.numpy() > np.percentile(weights.numpy(), 100 * float(pruned)))
 
 
 @given(keep=st.integers(0, 130))
@@ -108,7 +125,7 @@ def test_inputs_beyond_the_last_whole_group_keep_the_same_share_rounded_up() -> 
     assert kept[:, 4:].sum(1).tolist() == [2, 2]
 
 
-@pytest.mark.parametrize("choice", [ByWeight(), ByThreshold(), ByChannel(), NofM(n=2, m=4)])
+@pytest.mark.parametrize("choice", [ByWeight(), ByThreshold(), Percentile(), ByChannel(), NofM(n=2, m=4)])
 @pytest.mark.parametrize("control", [random_like, shuffled])
 def test_controls_keep_counts_and_structure_and_differ(choice: StructureChoice, control: object) -> None:
     chosen = structure(choice)

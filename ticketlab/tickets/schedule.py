@@ -48,6 +48,17 @@ def kept_as_released(schedule: Schedule, rounds_done: int, size: int, kind: Laye
     return size - int((1.0 - density) * size)
 
 
+def kept_above_percentile(schedule: Schedule, rounds_done: int, size: int, kind: LayerKind | None) -> int:
+    """How many of `size` different numbers exceed their percentile 100 (1 - rho_r), linearly interpolated.
+
+    It lies at place (1 - rho_r) (size - 1) of the sorted numbers, counted from 0, and all up to it go: one at least, at
+    density 1 too. In exact arithmetic.
+    """
+    if _share(schedule, rounds_done, kind) is None:
+        return size
+    return kept_after(schedule, rounds_done, size - 1, kind)
+
+
 def _share(schedule: Schedule, rounds_done: int, kind: LayerKind | None) -> float | None:
     """The rate or density for a kind of layer; None for a kind that stays dense."""
     if not 0 <= rounds_done <= schedule.rounds:

@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from ticketlab.made import made
-from ticketlab.tickets.schedule import kept_after, kept_as_released
+from ticketlab.tickets.schedule import kept_above_percentile, kept_after, kept_as_released
 from ticketlab.tickets.select import keep_highest
 
 if TYPE_CHECKING:
@@ -53,6 +53,11 @@ def weights(options: StructureChoice) -> Structure:
 def above_threshold(options: StructureChoice) -> Structure:
     """Single weights by the rule of the released pruners."""
     return AboveThreshold()
+
+
+def percentile(options: StructureChoice) -> Structure:
+    """Single weights by the rule of the LotteryTicket class."""
+    return AbovePercentile()
 
 
 def channels(options: StructureChoice) -> Structure:
@@ -99,6 +104,19 @@ class AboveThreshold(Weights):
         flat = torch.cat([score.double().reshape(-1) for score in scores.values()])
         threshold = flat.kthvalue(len(flat) - keep).values if keep < len(flat) else -torch.inf
         return {layer: score > threshold for layer, score in scores.items()}
+
+
+class AbovePercentile(AboveThreshold):
+    """Single weights whose score is above a percentile of the group's, linearly interpolated.
+
+    An interpolated threshold prunes what the number below it prunes, so only the count is another: one weight more goes
+    than of the share that is asked for, but where rounding makes that the same.
+    """
+
+    @staticmethod
+    def count(schedule: Schedule, rounds_done: int, size: int, kind: LayerKind | None) -> int:
+        """As many as lie above the percentile where no two scores are equal."""
+        return kept_above_percentile(schedule, rounds_done, size, kind)
 
 
 class Channels(Structure):
