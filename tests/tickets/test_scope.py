@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ticketlab.errors import TicketlabError
 from ticketlab.spec.drawing import DensityByKind, Schedule
-from ticketlab.spec.scope import Erk, Global, PerLayer, ScopeChoice
+from ticketlab.spec.scope import Erk, Global, PerLayer, ScopeChoice, Uniform
 from ticketlab.tickets.scope import Budget, Layer, apart, budgets, erdos_renyi, network_of
 
 if TYPE_CHECKING:
@@ -50,6 +51,26 @@ def test_other_scopes_put_every_layer_alone_and_keep_as_much(scope: ScopeChoice,
     found = budgets(scope, LAYERS, schedule, 1)
     assert [budget.layers for budget in found] == [(name,) for name in LAYERS]
     assert sum(budget.keep for budget in found) == sum(budget.keep for budget in budgets(Global(), LAYERS, schedule, 1))
+
+
+def test_uniform_keeps_the_first_layer_of_each_network_dense_and_the_others_alike() -> None:
+    kept = {budget.layers[0]: budget.keep for budget in budgets(Uniform(), LAYERS, HALF, 1)}
+    assert kept == {
+        "generator.l1.weight": 32,
+        "critic.c1.weight": 108,
+        "generator.c1.weight": 72,
+        "generator.c2.weight": 54,
+        "critic.l5.weight": 2,
+    }
+    by_kind = {budget.layers[0]: budget.keep for budget in budgets(Uniform(), LAYERS, BY_KIND, 1)}
+    assert by_kind == {**kept, "critic.l5.weight": 1}
+    rounds = Schedule(density=0.25, rounds=2)
+    assert [budgets(Uniform(), LAYERS, rounds, done)[2].keep for done in (1, 2)] == [72, 36]
+
+
+def test_uniform_refuses_a_network_of_which_only_the_first_layer_is_masked() -> None:
+    with pytest.raises(TicketlabError, match="the critic has no other under the mask"):
+        budgets(Uniform(), {name: LAYERS[name] for name in list(LAYERS)[:3]}, HALF, 1)
 
 
 class Forgetful(Global):

@@ -8,6 +8,7 @@ from fractions import Fraction
 from math import prod
 from typing import TYPE_CHECKING, cast
 
+from ticketlab.errors import TicketlabError
 from ticketlab.made import made
 from ticketlab.tickets.schedule import kept_after
 
@@ -85,6 +86,28 @@ def apart(
 ) -> list[Budget]:
     """One budget for each layer, of the same share."""
     return [_budget((name,), layers, schedule, round, count) for name in layers]
+
+
+def but_the_first(
+    options: ScopeChoice, layers: Mapping[str, Layer], schedule: Schedule, round: int, count: Count
+) -> list[Budget]:
+    """One budget for each layer, of the same share, but for the first of each network, which is kept whole.
+
+    TicketlabError for a network that has no other layer under the mask: nothing would ever be pruned.
+    """
+    networks = of_each_network(layers)
+    for network, names in networks.items():
+        if len(names) == 1:
+            raise TicketlabError(
+                f"the first layer stays dense, and the {network} has no other under the mask",
+                where="ticket.scope",
+                mend="scope: layer",
+            )
+    whole = {names[0] for names in networks.values()}
+    return [
+        Budget(budget.layers, layers[budget.layers[0]].size) if budget.layers[0] in whole else budget
+        for budget in apart(options, layers, schedule, round, count)
+    ]
 
 
 def _budget(
