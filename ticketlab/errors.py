@@ -45,6 +45,12 @@ class Diverged(TicketlabError):
     exit_code = 3
 
 
+class Shortfall(TicketlabError):
+    """A pruning rule that lets equal scores go together left fewer weights than the spec asks for."""
+
+    exit_code = 3
+
+
 class StepFailed(TicketlabError):
     """A step of a run broke: memory ran out, a file could not be written, the code was edited while it ran."""
 

@@ -289,6 +289,11 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], tuple[str | int, ...]]] = [
     ),
     (
         CLASSIFIER,
+        {"ticket": {"method": "magnitude", "schedule": {"rate": 0.2, "rounds": 2}, "structure": "percentile"}},
+        ("ticket", "schedule", "rate"),
+    ),
+    (
+        CLASSIFIER,
         {"ticket": {"method": "magnitude", "schedule": {"density": 0.5, "rounds": 2}, "structure": TWO_OF_FOUR}},
         ("ticket", "schedule"),
     ),

@@ -79,7 +79,7 @@ x.yaml:8:3: ticket.methd: no such key
         [],
         """\
 x.yaml:9:10: ticket.scope: found the text `globl`
-     allowed: one of `global`, `layer`, `erk`, or a mapping whose `kind` is one of these (One threshold for all prunable weights of a network, one for each layer at equal density, or one for each layer at densities by Erdos-Renyi kernel)
+     allowed: one of `global`, `layer`, `uniform`, `erk`, or a mapping whose `kind` is one of these (One threshold for all prunable weights of a network, one for each layer at equal density, or one for each layer at densities by Erdos-Renyi kernel)
   -> did you mean `global`?""",
     ),
     (

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ticketlab.spec.drawing import DensityByKind, PrunedByKind, Schedule
-from ticketlab.tickets.schedule import kept_after
+from ticketlab.tickets.schedule import kept_after, kept_as_released
 
 
 def test_sngan_generator_counts_are_the_published_ones() -> None:
@@ -107,3 +107,44 @@ def test_ten_thousand_rounds_stay_exact_and_quick() -> None:
     schedule = Schedule(rounds=10_000, density=0.01)
     assert kept_after(schedule, 5_000, 25_000_000) == 2_500_000
     assert kept_after(schedule, 10_000, 25_000_000) == 250_000
+
+
+def test_released_counts_lose_a_weight_where_the_product_falls_short_of_a_whole_number() -> None:
+    ninety = Schedule(density=0.9)
+    assert [kept_after(ninety, 1, size) for size in (10, 1000, 3960)] == [9, 900, 3564]
+    assert [kept_as_released(ninety, 1, size, None) for size in (10, 1000, 3960)] == [10, 901, 3565]
+    line = Schedule(density=0.1, rounds=2, spacing="linear")
+    assert [kept_after(line, done, 100) for done in (1, 2)] == [55, 10]
+    assert [kept_as_released(line, done, 100, None) for done in (1, 2)] == [56, 10]
+    power = Schedule(density=0.81, rounds=2)
+    assert [kept_after(power, done, 100) for done in (1, 2)] == [90, 81]
+    assert [kept_as_released(power, done, 100, None) for done in (1, 2)] == [91, 82]
+
+
+@given(
+    st.integers(1, 10**7),
+    st.floats(0.001, 1),
+    st.integers(1, 100),
+    st.sampled_from(["exponential", "linear"]),
+)
+def test_released_counts_are_those_of_the_released_lines(size: int, sparsity: float, epochs: int, spacing: str) -> None:
+    """The lines as published, where `sparsity` is the density and a round is an epoch; one weight from exact at most."""
+    schedule = Schedule(rounds=epochs, density=sparsity, spacing=spacing)
+    for epoch in {0, epochs // 2, epochs - 1}:
+        if spacing == "exponential":
+            sparse = sparsity ** ((epoch + 1) / epochs)
+        else:
+            sparse = 1.0 - (1.0 - sparsity) * ((epoch + 1) / epochs)
+        k = int((1.0 - sparse) * size)
+        assert kept_as_released(schedule, epoch + 1, size, None) == size - k
+        assert abs(size - k - kept_after(schedule, epoch + 1, size)) <= 1
+
+
+def test_released_counts_leave_rates_and_kinds_that_stay_dense_as_they_are() -> None:
+    assert kept_as_released(Schedule(rate=0.1, rounds=3), 2, 1005, None) == kept_after(
+        Schedule(rate=0.1, rounds=3), 2, 1005
+    )
+    assert kept_as_released(Schedule(density=DensityByKind(linear=0.9)), 1, 1000, "conv") == 1000
+    assert kept_as_released(Schedule(density=DensityByKind(linear=0.9)), 1, 1000, "linear") == 901
+    with pytest.raises(ValueError, match="of a schedule of 3"):
+        kept_as_released(Schedule(rounds=3, density=0.2), 4, 10, None)

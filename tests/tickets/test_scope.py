@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ticketlab.errors import TicketlabError
 from ticketlab.spec.drawing import DensityByKind, Schedule
-from ticketlab.spec.scope import Erk, Global, PerLayer, ScopeChoice
+from ticketlab.spec.scope import Erk, Global, PerLayer, ScopeChoice, Uniform
 from ticketlab.tickets.scope import Budget, Layer, apart, budgets, erdos_renyi, network_of
+
+if TYPE_CHECKING:
+    from ticketlab.tickets.schedule import Count
 
 LAYERS = {
     "generator.l1.weight": Layer("linear", (8, 4), 32),
@@ -49,6 +53,26 @@ def test_other_scopes_put_every_layer_alone_and_keep_as_much(scope: ScopeChoice,
     assert sum(budget.keep for budget in found) == sum(budget.keep for budget in budgets(Global(), LAYERS, schedule, 1))
 
 
+def test_uniform_keeps_the_first_layer_of_each_network_dense_and_the_others_alike() -> None:
+    kept = {budget.layers[0]: budget.keep for budget in budgets(Uniform(), LAYERS, HALF, 1)}
+    assert kept == {
+        "generator.l1.weight": 32,
+        "critic.c1.weight": 108,
+        "generator.c1.weight": 72,
+        "generator.c2.weight": 54,
+        "critic.l5.weight": 2,
+    }
+    by_kind = {budget.layers[0]: budget.keep for budget in budgets(Uniform(), LAYERS, BY_KIND, 1)}
+    assert by_kind == {**kept, "critic.l5.weight": 1}
+    rounds = Schedule(density=0.25, rounds=2)
+    assert [budgets(Uniform(), LAYERS, rounds, done)[2].keep for done in (1, 2)] == [72, 36]
+
+
+def test_uniform_refuses_a_network_of_which_only_the_first_layer_is_masked() -> None:
+    with pytest.raises(TicketlabError, match="the critic has no other under the mask"):
+        budgets(Uniform(), {name: LAYERS[name] for name in list(LAYERS)[:3]}, HALF, 1)
+
+
 class Forgetful(Global):
     """Leaves the last layer out."""
 
@@ -61,11 +85,13 @@ class Mixing(Global):
     made_by: ClassVar[str] = f"{__name__}:mixing"
 
 
-def forgetful(options: Forgetful, layers: Mapping[str, Layer], schedule: Schedule, round: int) -> list[Budget]:
-    return apart(options, layers, schedule, round)[:-1]
+def forgetful(
+    options: Forgetful, layers: Mapping[str, Layer], schedule: Schedule, round: int, count: Count
+) -> list[Budget]:
+    return apart(options, layers, schedule, round, count)[:-1]
 
 
-def mixing(options: Mixing, layers: Mapping[str, Layer], schedule: Schedule, round: int) -> list[Budget]:
+def mixing(options: Mixing, layers: Mapping[str, Layer], schedule: Schedule, round: int, count: Count) -> list[Budget]:
     return [Budget(tuple(layers), 1)]
 
 

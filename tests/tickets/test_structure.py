@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -9,13 +12,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ticketlab.randomness import Key
+from ticketlab.spec.drawing import Schedule
 from ticketlab.spec.structure import AboveThreshold as ByThreshold
 from ticketlab.spec.structure import Channels as ByChannel
-from ticketlab.spec.structure import NofM, StructureChoice
+from ticketlab.spec.structure import NofM, Percentile, StructureChoice
 from ticketlab.spec.structure import Weights as ByWeight
 from ticketlab.tickets.controls import random_like, shuffled
 from ticketlab.tickets.mask import Mask
-from ticketlab.tickets.structure import AboveThreshold, Channels, Groups, structure
+from ticketlab.tickets.structure import AbovePercentile, AboveThreshold, Channels, Groups, structure
 
 KEY = Key(3)
 
@@ -36,7 +40,9 @@ def dense(given_scores: dict[str, Tensor]) -> Mask:
     before=st.lists(st.booleans(), min_size=12, max_size=12),
     keep=st.integers(0, 12),
 )
-def test_what_equals_the_threshold_goes_with_it(values: list[int], before: list[bool], keep: int) -> None:
+def test_what_equals_the_threshold_goes_with_it_and_what_is_above_comes_back(
+    values: list[int], before: list[bool], keep: int
+) -> None:
     """The released rule, as it reads: sort, take the last of those that are to go, keep what is greater."""
     flat = torch.tensor(values, dtype=torch.float32)
     asked = {"net.a": flat[:8].reshape(2, 4), "net.b": flat[8:]}
@@ -44,7 +50,7 @@ def test_what_equals_the_threshold_goes_with_it(values: list[int], before: list[
     within = Mask({"net.a": bits[:8].reshape(2, 4), "net.b": bits[8:]})
     kept = AboveThreshold().select(asked, keep, within)
     gone = sorted(values)[: 12 - keep]
-    expected = [old and (not gone or value > gone[-1]) for value, old in zip(values, before, strict=True)]
+    expected = [not gone or value > gone[-1] for value in values]
     assert torch.cat([kept["net.a"].reshape(-1), kept["net.b"]]).tolist() == expected
 
 
@@ -57,6 +63,19 @@ def test_without_ties_the_threshold_keeps_exactly_as_many_round_after_round() ->
         exact = structure(ByWeight()).select(live, keep, within)
         assert all(torch.equal(kept[name], exact[name]) for name in asked)
         within = Mask(kept)
+
+
+@given(
+    values=st.lists(st.integers(-40, 40), min_size=1, max_size=60),
+    pruned=st.sampled_from(["0", "0.1", "0.2", "0.25", "0.5", "0.8", "0.95"]),
+)
+def test_a_percentile_is_numpys(values: list[int], pruned: str) -> None:
+    """Ties too: what equals the percentile, or the number below it, is pruned."""
+    weights = torch.tensor(values, dtype=torch.float64)
+    schedule = Schedule(density=float(1 - Fraction(pruned)))
+    keep = AbovePercentile.count(schedule, 1, len(values), None)
+    kept = AbovePercentile().select({"net.a": weights}, keep, Mask.dense({"net.a": (len(values),)}))["net.a"]
+    assert np.array_equal(kept.numpy(), weights.numpy() > np.percentile(weights.numpy(), 100 * float(pruned)))
 
 
 @given(keep=st.integers(0, 130))
@@ -106,7 +125,7 @@ def test_inputs_beyond_the_last_whole_group_keep_the_same_share_rounded_up() -> 
     assert kept[:, 4:].sum(1).tolist() == [2, 2]
 
 
-@pytest.mark.parametrize("choice", [ByWeight(), ByThreshold(), ByChannel(), NofM(n=2, m=4)])
+@pytest.mark.parametrize("choice", [ByWeight(), ByThreshold(), Percentile(), ByChannel(), NofM(n=2, m=4)])
 @pytest.mark.parametrize("control", [random_like, shuffled])
 def test_controls_keep_counts_and_structure_and_differ(choice: StructureChoice, control: object) -> None:
     chosen = structure(choice)

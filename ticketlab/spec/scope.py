@@ -12,7 +12,7 @@ from ticketlab.spec.section import Choice, family
 class ScopeChoice(Choice):
     """How the weights of a round share thresholds.
 
-    `made_by` names a function (options, layers, schedule, round) -> list[Budget] (ticketlab/tickets/scope.py).
+    `made_by` names a function (options, layers, schedule, round, count) -> list[Budget] (ticketlab/tickets/scope.py).
     """
 
 
@@ -34,6 +34,21 @@ class PerLayer(ScopeChoice):
     kind: Literal["layer"] = Field(default="layer", description="One threshold per layer.")
 
 
+class Uniform(ScopeChoice):
+    """One threshold for each layer, at equal density but for the first, which stays dense."""
+
+    made_by: ClassVar[str] = "ticketlab.tickets.scope:but_the_first"
+    about: ClassVar[str] = (
+        "one threshold for each layer, at equal density, the first layer of each network dense; as a whole the ticket is "
+        "denser than its schedule by what that layer keeps. `layer` treats the first like the others"
+    )
+    source: ClassVar[str] = "Evci et al. 2020, arXiv 1911.11134"
+
+    kind: Literal["uniform"] = Field(
+        default="uniform", description="Equal densities; the first layer under the mask of each network stays dense."
+    )
+
+
 class Erk(ScopeChoice):
     """One threshold for each layer, at densities by Erdos-Renyi kernel."""
 
@@ -47,4 +62,4 @@ class Erk(ScopeChoice):
 if TYPE_CHECKING:
     Scope = ScopeChoice
 else:
-    Scope = family("scopes", "kind", Global, PerLayer, Erk)
+    Scope = family("scopes", "kind", Global, PerLayer, Uniform, Erk)

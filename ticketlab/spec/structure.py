@@ -38,14 +38,44 @@ class AboveThreshold(StructureChoice):
 
     made_by: ClassVar[str] = "ticketlab.tickets.structure:above_threshold"
     about: ClassVar[str] = (
-        "single weights, as released pruners choose them: all that equal the threshold go, so fewer may stay"
+        "single weights, as released pruners choose them: anew in every round, so that pruned ones may come back, and "
+        "all that equal the threshold go, so that fewer may stay; five fewer or more is an error"
     )
     source: ClassVar[str] = "the code released with SynFlow, NTK-SAP and PX"
 
     kind: Literal["above_threshold"] = Field(
         default="above_threshold",
-        description="Single weights that score above the threshold; equal ones all go, so fewer than asked may stay.",
+        description="Single weights that score above the threshold, chosen anew among all in every round; equal ones all "
+        "go, so up to four fewer than asked may stay.",
     )
+
+
+class Percentile(StructureChoice):
+    """Single weights, by the rule of the LotteryTicket class."""
+
+    made_by: ClassVar[str] = "ticketlab.tickets.structure:percentile"
+    about: ClassVar[str] = (
+        "single weights above the linearly interpolated percentile of their scores, as the LotteryTicket class chooses "
+        "them: of most tensors one weight more goes; else like above_threshold"
+    )
+    source: ClassVar[str] = "the LotteryTicket class (Frankle and Carbin 2019, arXiv 1803.03635)"
+
+    kind: Literal["percentile"] = Field(
+        default="percentile",
+        description="Single weights that score above the percentile 100 (1 - density), linearly interpolated; density 1 "
+        "prunes the lowest still, so leave out kinds of layer that are to stay dense.",
+    )
+
+    def settled(self, spec: Spec, at: Path) -> Self:
+        """Refuses a rate: a percentile is one of all weights, not of what is left."""
+        schedule = spec.ticket.schedule  # type: ignore[attr-defined]  # only tickets that are drawn have a structure
+        if schedule.rate is not None:
+            raise Impossible(
+                (*at[:-1], "schedule", "rate"),
+                "a percentile is of all weights, a rate of those that are left",
+                mend="schedule: {rounds: 4, density: 0.2, spacing: linear}",
+            )
+        return self
 
 
 class Channels(StructureChoice):
@@ -92,4 +122,4 @@ class NofM(StructureChoice):
 if TYPE_CHECKING:
     Structure = StructureChoice
 else:
-    Structure = family("structures", "kind", Weights, AboveThreshold, Channels, NofM)
+    Structure = family("structures", "kind", Weights, AboveThreshold, Percentile, Channels, NofM)

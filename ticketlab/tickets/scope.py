@@ -8,6 +8,7 @@ from fractions import Fraction
 from math import prod
 from typing import TYPE_CHECKING, cast
 
+from ticketlab.errors import TicketlabError
 from ticketlab.made import made
 from ticketlab.tickets.schedule import kept_after
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from ticketlab.spec.drawing import Schedule
     from ticketlab.spec.masked import LayerKind
     from ticketlab.spec.scope import ScopeChoice
+    from ticketlab.tickets.schedule import Count
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,15 @@ class Budget:
     keep: int
 
 
-def budgets(scope: ScopeChoice, layers: Mapping[str, Layer], schedule: Schedule, round: int) -> list[Budget]:
+def budgets(
+    scope: ScopeChoice, layers: Mapping[str, Layer], schedule: Schedule, round: int, count: Count = kept_after
+) -> list[Budget]:
     """The budgets of a round, in order of first appearance; together they hold each layer once.
 
-    Layers of different networks share none: a generator and a critic are never ranked against each other. ValueError if
+    `count` says how many weights of layers that share a budget the schedule keeps. Layers of different networks share none: a generator and a critic are never ranked against each other. ValueError if
     the scope leaves a layer out, has one twice, or mixes networks.
     """
-    found = cast("list[Budget]", made(scope.made_by)(scope, layers, schedule, round))
+    found = cast("list[Budget]", made(scope.made_by)(scope, layers, schedule, round, count))
     if sorted(name for budget in found for name in budget.layers) != sorted(layers):
         raise ValueError(f"the budgets of scope `{scope.name}` do not hold every layer once")
     if any(len({network_of(name) for name in budget.layers}) != 1 for budget in found):
@@ -66,30 +70,60 @@ def of_each_network(layers: Iterable[str]) -> dict[str, list[str]]:
     return apart
 
 
-def together(options: ScopeChoice, layers: Mapping[str, Layer], schedule: Schedule, round: int) -> list[Budget]:
+def together(
+    options: ScopeChoice, layers: Mapping[str, Layer], schedule: Schedule, round: int, count: Count
+) -> list[Budget]:
     """One budget per network, and per kind of layer where the schedule has shares per kind."""
     by_kind = schedule.by_kind is not None
     groups: dict[tuple[str, ...], list[str]] = {}
     for name, layer in layers.items():
         address = (network_of(name), layer.kind) if by_kind else (network_of(name),)
         groups.setdefault(address, []).append(name)
-    return [_budget(tuple(names), layers, schedule, round) for names in groups.values()]
+    return [_budget(tuple(names), layers, schedule, round, count) for names in groups.values()]
 
 
-def apart(options: ScopeChoice, layers: Mapping[str, Layer], schedule: Schedule, round: int) -> list[Budget]:
+def apart(
+    options: ScopeChoice, layers: Mapping[str, Layer], schedule: Schedule, round: int, count: Count
+) -> list[Budget]:
     """One budget for each layer, of the same share."""
-    return [_budget((name,), layers, schedule, round) for name in layers]
+    return [_budget((name,), layers, schedule, round, count) for name in layers]
 
 
-def _budget(names: tuple[str, ...], layers: Mapping[str, Layer], schedule: Schedule, round: int) -> Budget:
+def but_the_first(
+    options: ScopeChoice, layers: Mapping[str, Layer], schedule: Schedule, round: int, count: Count
+) -> list[Budget]:
+    """One budget for each layer, of the same share, but for the first of each network, which is kept whole.
+
+    TicketlabError for a network that has no other layer under the mask: nothing would ever be pruned.
+    """
+    networks = of_each_network(layers)
+    for network, names in networks.items():
+        if len(names) == 1:
+            raise TicketlabError(
+                f"the first layer stays dense, and the {network} has no other under the mask",
+                where="ticket.scope",
+                mend="scope: layer",
+            )
+    whole = {names[0] for names in networks.values()}
+    return [
+        Budget(budget.layers, layers[budget.layers[0]].size) if budget.layers[0] in whole else budget
+        for budget in apart(options, layers, schedule, round, count)
+    ]
+
+
+def _budget(
+    names: tuple[str, ...], layers: Mapping[str, Layer], schedule: Schedule, round: int, count: Count
+) -> Budget:
     kind = layers[names[0]].kind if schedule.by_kind is not None else None
-    return Budget(names, kept_after(schedule, round, sum(layers[name].size for name in names), kind))
+    return Budget(names, count(schedule, round, sum(layers[name].size for name in names), kind))
 
 
-def by_kernel(options: ScopeChoice, layers: Mapping[str, Layer], schedule: Schedule, round: int) -> list[Budget]:
+def by_kernel(
+    options: ScopeChoice, layers: Mapping[str, Layer], schedule: Schedule, round: int, count: Count
+) -> list[Budget]:
     """One budget for each layer, shares by Erdos-Renyi kernel; together what `together` keeps, as far as it is there."""
     kept: dict[str, int] = {}
-    for group in together(options, layers, schedule, round):
+    for group in together(options, layers, schedule, round, count):
         members = {name: layers[name] for name in group.layers}
         # Whole channels, or ties, may have left less after the round before than this one asks for.
         kept |= erdos_renyi(members, min(group.keep, sum(layer.left for layer in members.values())))

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 
 
 def scores(options: Snip, subject: Subject) -> dict[str, Tensor]:
-    """|w dL/dw|, L the mean loss over the whole probe set; 0 where pruned.
+    """|dL/dm|, L the mean loss over the whole probe set and m the mask: w times the derivative in the masked weight.
 
+    What the mask would do counts for pruned weights as well: they score by the w that they had in `subject.weights`.
     The loss of each network is derived in that network's own weights. One forward and one backward pass per probe
     batch. Lee et al. 2019 also divide by the sum over all weights, on which no ranking within a network depends.
     """
     networks = private_networks(subject, options.precision, options.mode)
     weights = scored_weights(subject, networks)
     gradients = sum_over_probe(subject, networks, weights, lambda loss, own, _: gradient(loss, own))
-    return {layer: (weight.detach() * gradients[layer]).abs() for layer, weight in weights.items()}
+    return {layer: (subject.weights[layer].detach().to(slope) * slope).abs() for layer, slope in gradients.items()}

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
 import torch
 from torch import Generator, Tensor
 
 from ticketlab.made import made
+from ticketlab.tickets.schedule import kept_above_percentile, kept_after, kept_as_released
 from ticketlab.tickets.select import keep_highest
 
 if TYPE_CHECKING:
+    from ticketlab.spec.masked import LayerKind, Schedule
     from ticketlab.spec.structure import NofM, StructureChoice
     from ticketlab.tickets.mask import Mask
 
 
 class Structure(Protocol):
-    """How scores become a mask of one structure, and which other masks have the same counts and structure."""
+    """How scores become a mask of one structure, and which other masks have the same counts and structure.
+
+    `rebuilds`: whether every round chooses among all weights anew, so that pruned ones may come back.
+    """
+
+    rebuilds: ClassVar[bool] = False
+
+    @staticmethod
+    def count(schedule: Schedule, rounds_done: int, size: int, kind: LayerKind | None) -> int:
+        """How many of `size` weights are kept after a round."""
+        return kept_after(schedule, rounds_done, size, kind)
 
     def select(self, scores: Mapping[str, Tensor], keep: int, within: Mask) -> dict[str, Tensor]:
         """The entries of a group of layers that are kept: within `within`, `keep` of them or as the structure has it."""
@@ -43,6 +55,11 @@ def above_threshold(options: StructureChoice) -> Structure:
     return AboveThreshold()
 
 
+def percentile(options: StructureChoice) -> Structure:
+    """Single weights by the rule of the LotteryTicket class."""
+    return AbovePercentile()
+
+
 def channels(options: StructureChoice) -> Structure:
     """Whole output channels."""
     return Channels()
@@ -53,7 +70,7 @@ def groups(options: NofM) -> Structure:
     return Groups(options.n, options.m)
 
 
-class Weights:
+class Weights(Structure):
     """Single weights: the highest scores anywhere in the group, exactly `keep`."""
 
     def select(self, scores: Mapping[str, Tensor], keep: int, within: Mask) -> dict[str, Tensor]:
@@ -66,22 +83,43 @@ class Weights:
 
 
 class AboveThreshold(Weights):
-    """Single weights whose score is above the (n - keep)-th smallest of all n in the group, pruned ones counted in.
+    """Single weights whose score is above the (n - keep)-th smallest of all n in the group.
 
-    Weights that score what the threshold is are all pruned, so fewer than `keep` may stay, or none. Unlike the released
-    code this brings nothing back: where pruned weights do not score lowest (GraSP), their rank counts and no more.
+    Weights that score what the threshold is are all pruned, so fewer than `keep` may stay, or none; if the last round
+    leaves too few, `draw_round` refuses the ticket. As in the released code every round makes its mask from nothing:
+    a pruned weight that scores above the threshold is back. Random scores are drawn again, SNIP's derivative in the
+    mask of a pruned weight is seldom zero, and GraSP's zero is more than a negative score; the other scores of pruned
+    weights are the lowest there are, or never change, and their masks nest.
     """
 
+    rebuilds: ClassVar[bool] = True
+
+    @staticmethod
+    def count(schedule: Schedule, rounds_done: int, size: int, kind: LayerKind | None) -> int:
+        """As the released code counts, in floating point."""
+        return kept_as_released(schedule, rounds_done, size, kind)
+
     def select(self, scores: Mapping[str, Tensor], keep: int, within: Mask) -> dict[str, Tensor]:
-        """What scores above the threshold; all that is left where nothing is to be pruned."""
+        """What scores above the threshold, wherever it lies; everything where nothing is to be pruned."""
         flat = torch.cat([score.double().reshape(-1) for score in scores.values()])
-        if keep >= len(flat):
-            return {layer: within[layer] for layer in scores}
-        threshold = flat.kthvalue(len(flat) - keep).values
-        return {layer: (score > threshold) & within[layer] for layer, score in scores.items()}
+        threshold = flat.kthvalue(len(flat) - keep).values if keep < len(flat) else -torch.inf
+        return {layer: score > threshold for layer, score in scores.items()}
 
 
-class Channels:
+class AbovePercentile(AboveThreshold):
+    """Single weights whose score is above a percentile of the group's, linearly interpolated.
+
+    An interpolated threshold prunes what the number below it prunes, so only the count is another: one weight more goes
+    than of the share that is asked for, but where rounding makes that the same.
+    """
+
+    @staticmethod
+    def count(schedule: Schedule, rounds_done: int, size: int, kind: LayerKind | None) -> int:
+        """As many as lie above the percentile where no two scores are equal."""
+        return kept_above_percentile(schedule, rounds_done, size, kind)
+
+
+class Channels(Structure):
     """Whole output channels: those of highest mean score, as many as fit into `keep` weights."""
 
     def select(self, scores: Mapping[str, Tensor], keep: int, within: Mask) -> dict[str, Tensor]:
@@ -105,7 +143,7 @@ class Channels:
         return kept[torch.randperm(len(kept), generator=source)]
 
 
-class Groups:
+class Groups(Structure):
     """N of every M consecutive inputs (dimension 1) of each output and kernel position.
 
     Inputs beyond the last whole group are one smaller group, of which the same share is kept, rounded up.
