@@ -198,7 +198,7 @@ SHIPPED = {
     "lottery-ticket/mlp-mnist-iterative": "fbb4088e13bf73d2",
     "lottery-ticket/mlp-mnist-single-shot": "e321887b7c1564b9",
     "lottery-ticket/resnet20-cifar10-rewind": "3efcc4a6139e2855",
-    "px/deeplab-voc2012": "fe3844035fe5964d",
+    "px/deeplab-voc2012": "a24ecea3f217b809",
     "px/foresight-cifar10-reduced": "329c41fd72af9df2",
     "px/resnet20-cifar10": "ac78737cdb70e0fe",
     "px/resnet50-imagenet": "a9b4487aa4bef8ff",
