@@ -210,6 +210,7 @@ SHIPPED = {
     "strong-tickets/lenet-fashion-mnist-mini": "1846611e6509f72b",
     "strong-tickets/sngan-cifar10-moments": "42101217d954495e",
     "synflow/resnet18-cifar10": "93825e15b8261dff",
+    "synflow/vgg11-cifar10-iterative": "75855a69da5ff74b",
     "synflow/vgg16-cifar10": "486ae75542b3e03a",
 }
 """The first 16 digits of the sha256 over the identities of all cells, resolved, of each spec that is shipped."""
