@@ -199,6 +199,7 @@ SHIPPED = {
     "lottery-ticket/mlp-mnist-single-shot": "3583da828d236f0e",
     "lottery-ticket/resnet20-cifar10-rewind": "3efcc4a6139e2855",
     "px/deeplab-voc2012": "a24ecea3f217b809",
+    "px/foresight-cifar10-grid": "840b84f098a4cb8f",
     "px/foresight-cifar10-reduced": "329c41fd72af9df2",
     "px/resnet20-cifar10": "ac78737cdb70e0fe",
     "px/resnet50-imagenet": "a9b4487aa4bef8ff",
