@@ -39,6 +39,38 @@ def test_a_dense_arm_of_another_length_is_a_training_of_its_own(planned: Callabl
     assert arm(plan, "dense").final.train.digest != arm(plan, "ticket").rounds[0].train.digest
 
 
+def test_rounds_are_as_long_as_a_list_says_and_the_first_is_the_dense_training_where_it_is_as_long(
+    planned: Callable[..., Plan],
+) -> None:
+    plan = planned("classifier", "ticket.schedule.rounds=4", "ticket.round_steps=[20, 7, 5]")
+    dense, ticket = arm(plan, "dense"), arm(plan, "ticket")
+    assert [one.train.objective.steps for one in (*ticket.rounds, ticket.final)] == [20, 7, 5, 5, 20]
+    assert dense.final.train.digest == ticket.rounds[0].train.digest
+    assert len(own_trainings(plan)) == 5
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("[7]", "7"), ("[7, 7]", "7"), ("[7, 5, 9]", "[7, 5]"), ("[20, 7]", "[20, 7, 7]")]
+)
+def test_two_ways_to_write_the_lengths_of_two_rounds_are_one_plan(
+    one: str, other: str, planned: Callable[..., Plan]
+) -> None:
+    digests = [
+        [step.digest for _, step in planned("gan", f"ticket.round_steps={text}").steps()] for text in (one, other)
+    ]
+    assert digests[0] == digests[1]
+
+
+def test_ten_densities_share_a_trunk_whose_rounds_differ_in_length(planned: Callable[..., Plan]) -> None:
+    plan = planned(
+        "classifier",
+        "matrix={ticket.schedule.rounds: [10, 1, 2, 3, 4, 5, 6, 7, 8, 9]}",
+        "ticket.round_steps=[20, 7, 7, 5]",
+    )
+    assert len(of_kind(plan, Draw)) == 10
+    assert len(own_trainings(plan)) == 10 + 10
+
+
 def test_ten_densities_share_one_trunk(planned: Callable[..., Plan]) -> None:
     plan = planned("classifier", "matrix={ticket.schedule.rounds: [10, 1, 2, 3, 4, 5, 6, 7, 8, 9]}")
     assert len(list(plan.arms())) == 20

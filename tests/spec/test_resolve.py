@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from ticketlab.spec.arm import Dense
 from ticketlab.spec.catalog import KNOWN
@@ -42,6 +43,7 @@ MOMENTS = {
 TWO_OF_FOUR = {"kind": "n_of_m", "n": 2, "m": 4}
 NESTEROV = {"kind": "sgd", "momentum": 0, "nesterov": True}
 DRAWN = {"method": "magnitude", "schedule": {"rate": 0.5}}
+TWICE = {"method": "magnitude", "schedule": {"rounds": 2, "rate": 0.5}}
 
 
 def spec(page: dict[str, Any], **sections: Any) -> Spec:
@@ -170,6 +172,32 @@ def test_n_of_m_inputs_are_one_round_to_their_share() -> None:
         assert resolved(CLASSIFIER, ticket=ticket).ticket.structure.n == n  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    ("written", "rounds", "found"),
+    [
+        ([9], 3, 9),
+        ([9, 9, 9], 3, 9),
+        ([9, 4], 1, 9),
+        ([9, 4, 4, 4], 9, (9, 4)),
+        ([4, 9, 4], 3, (4, 9, 4)),
+        ([4, 4, 9], 2, 4),
+        ([100, 50], 4, (100, 50)),
+    ],
+)
+def test_lengths_of_rounds_are_resolved_to_the_shortest_list(written: list[int], rounds: int, found: Any) -> None:
+    ticket = {"method": "magnitude", "schedule": {"rounds": rounds, "rate": 0.2}, "round_steps": written}
+    page = resolved(CLASSIFIER, ticket=ticket)
+    assert page.ticket.round_steps == found  # type: ignore[attr-defined]
+    assert Spec.model_validate_json(json.dumps(page.asks()), strict=True) == page
+    assert tiny(page).ticket.round_steps == SMOKE_STEPS  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("steps", [[], [5, 0], -1, [5, "5"]])
+def test_rounds_of_no_length_are_refused(steps: Any) -> None:
+    with pytest.raises(ValidationError):
+        spec(CLASSIFIER, ticket={**DRAWN, "round_steps": steps})
+
+
 def test_random_pruning_needs_no_training_before_it() -> None:
     found = resolved(CLASSIFIER, ticket={"method": "random", "schedule": {"rate": 0.5}})
     assert found.ticket.round_steps == 0  # type: ignore[attr-defined]
@@ -281,6 +309,7 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], tuple[str | int, ...]]] = [
     (CLASSIFIER, {"ticket": {**DRAWN, "structure": "channels", "last_layer": "pruned"}}, ("ticket", "last_layer")),
     (CLASSIFIER, {"ticket": {**DRAWN, "rewind": {"step": 100}}}, ("ticket", "rewind", "step")),
     (CLASSIFIER, {"ticket": {**DRAWN, "rewind": {"step": 50}, "round_steps": 50}}, ("ticket", "rewind", "step")),
+    (CLASSIFIER, {"ticket": {**TWICE, "rewind": {"step": 7}, "round_steps": [50, 7]}}, ("ticket", "rewind", "step")),
     (CLASSIFIER, {"ticket": {**DRAWN, "rank": "ema"}}, ("ticket", "rank")),
     (
         CLASSIFIER,

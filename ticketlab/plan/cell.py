@@ -16,6 +16,7 @@ from ticketlab.spec.arm import ArmChoice, TicketArm
 from ticketlab.spec.drawing import Drawn, RewindTo
 from ticketlab.spec.evolving import Evolving
 from ticketlab.spec.masked import Masked
+from ticketlab.spec.round_steps import by_round, shortest
 from ticketlab.spec.spec import Spec
 from ticketlab.spec.train import Objective
 
@@ -94,10 +95,10 @@ class CellPlanner:
             return (), self._draw(ticket, (1, ticket.schedule.rounds), None, None)
         rounds: list[Trained] = []
         mask: Step | None = None
-        for number in range(1, ticket.schedule.rounds + 1):
+        for number, steps in enumerate(by_round(ticket.round_steps, ticket.schedule.rounds), 1):
             before = rounds[-1].train if rounds else None
             label = f"round {number}: train before pruning"
-            train = self._training(label, mask, ticket.round_steps, before=before, first=self._first(rounds))
+            train = self._training(label, mask, steps, before=before, first=self._first(rounds))
             rounds.append(self._trained(train, mask, number - 1))
             mask = self._draw(ticket, (number, number), train, mask)
         assert mask is not None
@@ -218,10 +219,13 @@ class CellPlanner:
 
 
 def _known_in_round(ticket: Drawn, number: int) -> Drawn:
-    """The ticket as a round knows it: where each round prunes a rate of what is left, not how many rounds follow.
+    """The ticket as a round knows it: where each round prunes a rate of what is left, not how many or how long ones follow.
 
     So cells that differ in the number of rounds share those they have in common.
     """
     if ticket.schedule.rate is None:
         return ticket
-    return ticket.model_copy(update={"schedule": ticket.schedule.model_copy(update={"rounds": number})})
+    schedule = ticket.schedule.model_copy(update={"rounds": number})
+    assert ticket.round_steps is not None, "the spec was not resolved"
+    steps = shortest(by_round(ticket.round_steps, number))
+    return ticket.model_copy(update={"schedule": schedule, "round_steps": steps})

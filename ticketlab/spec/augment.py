@@ -70,6 +70,19 @@ class ResizedCrop(Choice):
     )
 
 
+class Rescale(Choice):
+    """Enlarge or shrink each image, then cut out a window of the original size, black where the image does not reach."""
+
+    made_by: ClassVar[str] = "ticketlab.augment.rescale:build"
+    about: ClassVar[str] = "random size, then a random window of the old one"
+    source: ClassVar[str] = "Chen et al. 2017, arXiv 1706.05587"
+
+    kind: Literal["rescale"] = Field(default="rescale", description="Random size, then a window of the old one.")
+    factor: Annotated[tuple[Ratio, Ratio], AfterValidator(_rising)] = Field(
+        default=(0.5, 2.0), description="Least and largest height and width, as multiples of the image's."
+    )
+
+
 class Jitter(Choice):
     """Brightness, contrast, saturation and hue of each image changed at random, the four in an order drawn per batch."""
 
@@ -97,4 +110,4 @@ class Grayscale(Choice):
 if TYPE_CHECKING:
     Augmentation = Choice
 else:
-    Augmentation = family("augmentations", "kind", DiffAugment, Crop, Flip, ResizedCrop, Jitter, Grayscale)
+    Augmentation = family("augmentations", "kind", DiffAugment, Crop, Flip, ResizedCrop, Rescale, Jitter, Grayscale)

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.masked import LayerKind, Masked, refuse_absent
+from ticketlab.spec.round_steps import RoundSteps, by_round, shortest
 from ticketlab.spec.scope import Global, Scope
 from ticketlab.spec.section import SMOKE_STEPS, Section, Share
 from ticketlab.spec.structure import Structure, StructureChoice, Weights
@@ -112,10 +113,10 @@ class Drawn(Masked):
         default=Weights(),
         description="What is pruned together: single weights, whole output channels, or n of every m inputs.",
     )
-    round_steps: int | None = Field(
+    round_steps: RoundSteps | None = Field(
         default=None,
-        ge=0,
-        description="Training steps before each round's pruning; null is as long as `train.steps`, 0 scores the initial weights.",
+        description="Training steps before each round's pruning; null is as long as `train.steps`, 0 scores the initial "
+        "weights. A list has a number for each round, its last one for all that follow.",
     )
     rank: Literal["last", "ema"] = Field(
         default="last",
@@ -128,11 +129,12 @@ class Drawn(Masked):
 
     def settled(self, spec: Spec, at: Path) -> Self:
         """Rounds as long as the training, kinds of layer as the schedule names them."""
-        steps = spec.train.steps if self.round_steps is None else self.round_steps
-        if isinstance(self.rewind, RewindTo) and self.rewind.step >= min(steps, spec.train.steps):
+        steps = by_round(spec.train.steps if self.round_steps is None else self.round_steps, self.schedule.rounds)
+        fewest = min(*steps, spec.train.steps)
+        if isinstance(self.rewind, RewindTo) and self.rewind.step >= fewest:
             raise Impossible(
                 (*at, "rewind", "step"),
-                f"step {self.rewind.step} is not inside a training of {min(steps, spec.train.steps)} steps",
+                f"step {self.rewind.step} is not inside a training of {fewest} steps",
                 mend="an earlier step, or longer rounds",
             )
         if self.rank == "ema" and spec.train.averaged_by is None:
@@ -144,7 +146,7 @@ class Drawn(Masked):
             "scope": self.scope.settled(spec, (*at, "scope")),
             "structure": self.structure.settled(spec, (*at, "structure")),
             "layers": named or placed.layers,
-            "round_steps": steps,
+            "round_steps": shortest(steps),
         }
         return placed.model_copy(update=update)
 
@@ -173,8 +175,8 @@ class Drawn(Masked):
         """At most two rounds, after trainings of at most two steps."""
         rewind = RewindTo(step=1) if isinstance(self.rewind, RewindTo) else self.rewind
         schedule = self.schedule.model_copy(update={"rounds": min(self.schedule.rounds, SMOKE_ROUNDS)})
-        steps = min(self.round_steps or 0, SMOKE_STEPS)
-        return self.model_copy(update={"round_steps": steps, "rewind": rewind, "schedule": schedule})
+        steps = tuple(min(number, SMOKE_STEPS) for number in by_round(self.round_steps or 0, schedule.rounds))
+        return self.model_copy(update={"round_steps": shortest(steps), "rewind": rewind, "schedule": schedule})
 
 
 class Probed(Drawn):
@@ -183,8 +185,8 @@ class Probed(Drawn):
     scores_need: ClassVar[frozenset[str]] = frozenset({"networks", "inputs", "losses"})
 
     probe: Probe = Field(default=Probe(), description="The images that scores look at.")
-    round_steps: int | None = Field(
-        default=0, ge=0, description="Training steps before each round's pruning; 0 scores the initial weights."
+    round_steps: RoundSteps | None = Field(
+        default=0, description="Training steps before each round's pruning; 0 scores the initial weights."
     )
 
     def tiny(self) -> Self:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from ticketlab.spec.drawing import Drawn, Probed
 from ticketlab.spec.impossible import Impossible
+from ticketlab.spec.round_steps import RoundSteps
 from ticketlab.spec.task import GAN
 
 if TYPE_CHECKING:
@@ -70,8 +71,8 @@ class DataFree(Drawn):
     precision: Precision = Field(
         default="float64", description=PRECISION + " The released code used float32, which deep networks overflow."
     )
-    round_steps: int | None = Field(
-        default=0, ge=0, description="Training steps before each round's pruning; 0 scores the initial weights."
+    round_steps: RoundSteps | None = Field(
+        default=0, description="Training steps before each round's pruning; 0 scores the initial weights."
     )
 
 

@@ -11,6 +11,7 @@ from ticketlab.spec.evolving import Evolving
 from ticketlab.spec.foresight import Grasp, NtkSap, Px, Snip, SynFlow, SynFlowL2
 from ticketlab.spec.optimizer import Optimizer
 from ticketlab.spec.regenerative import Regenerative
+from ticketlab.spec.round_steps import RoundSteps
 from ticketlab.spec.scope import PerLayer, Scope
 from ticketlab.spec.section import Choice, Share, family
 
@@ -48,8 +49,8 @@ class Random(Drawn):
     source: ClassVar[str] = "the control of every pruning paper"
 
     method: Literal["random"] = Field(default="random", description="Random pruning.")
-    round_steps: int | None = Field(
-        default=0, ge=0, description="Training steps before each round's pruning; 0 draws at initialisation."
+    round_steps: RoundSteps | None = Field(
+        default=0, description="Training steps before each round's pruning; 0 draws at initialisation."
     )
 
 

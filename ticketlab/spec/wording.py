@@ -113,9 +113,11 @@ def meant_value(value: Any, place: Place) -> str:
         optional = place.field is not None and not place.field.is_required()
         return "leave the key out to get its default" if optional else "write a value"
     lists = [kind for kind in place.kinds if get_origin(kind.type) is tuple]
-    if lists and isinstance(value, dict):
-        return "write a list: start the entry with `- `"
-    return f"write a list: [{json.dumps(value)}]" if lists and not isinstance(value, list) else ""
+    if not lists or types & {int, float} or isinstance(value, list):
+        return ""  # where a number may stand alone, another one is meant
+    return (
+        "write a list: start the entry with `- `" if isinstance(value, dict) else f"write a list: [{json.dumps(value)}]"
+    )
 
 
 def _meant_text(value: str, place: Place, types: set[Any]) -> str:

@@ -13,7 +13,8 @@ from ticketlab.tickets.schedule import kept_above_percentile, kept_after, kept_a
 from ticketlab.tickets.select import keep_highest
 
 if TYPE_CHECKING:
-    from ticketlab.spec.masked import LayerKind, Schedule
+    from ticketlab.spec.drawing import Schedule
+    from ticketlab.spec.masked import LayerKind
     from ticketlab.spec.structure import NofM, StructureChoice
     from ticketlab.tickets.mask import Mask
 
