@@ -11,7 +11,7 @@ from PIL import Image
 
 from ticketlab.datasets import folder
 from ticketlab.datasets.npm import decode_sheet
-from ticketlab.datasets.pictures import open_square
+from ticketlab.datasets.pictures import open_centre, open_square, open_window
 from ticketlab.errors import DataError
 
 
@@ -24,6 +24,17 @@ def fill(root, classes, count, shape=(12, 16, 3)):
     for offset, name in enumerate(classes):
         for number in range(count):
             save(root / name / f"{number:03}.png", np.full(shape, 20 * offset + number))
+
+
+def chunk(kind, body):
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def transparent_without_palette():
+    """A PNG of 8 x 8 numbers of colours, one of them transparent, that has no colours."""
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 3, 0, 0, 0))
+    rows = chunk(b"IDAT", zlib.compress(bytes(8 * 9)))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"tRNS", b"\0") + rows + chunk(b"IEND", b"")
 
 
 def png_header(width, height):
@@ -138,6 +149,27 @@ def test_a_bad_picture_is_refused_by_name(tmp_path, content, says):
     with pytest.raises(DataError, match=says) as caught:
         open_square(path, 8, str(path))
     assert caught.value.where == str(path)
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        lambda content: open_square(content, 8, "a.png"),
+        lambda content: open_centre(content, 8, "a.png"),
+        lambda content: open_window(content, lambda height, width: (0, 0, height, width), 8, "a.png"),
+    ],
+    ids=["square", "centre", "window"],
+)
+def test_a_decoder_that_asserts_refuses_the_picture_by_name(seen):
+    with pytest.raises(DataError, match=r"this picture cannot be read \(AssertionError\)") as caught:
+        seen(transparent_without_palette())
+    assert caught.value.where == "a.png"
+
+
+def test_what_goes_wrong_in_the_code_around_a_decoder_is_not_said_of_the_picture(tmp_path):
+    save(tmp_path / "a.png", np.zeros((8, 8, 3)))
+    with pytest.raises(ZeroDivisionError):
+        open_window((tmp_path / "a.png").read_bytes(), lambda height, width: (0, 0, height // 0, width), 8, "a.png")
 
 
 def test_deep_gray_pictures_are_refused_rather_than_clipped(tmp_path):

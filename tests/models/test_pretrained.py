@@ -16,6 +16,7 @@ from ticketlab.randomness import Key
 from ticketlab.spec.model import ImagenetResnet
 from ticketlab.spec.segmenters import Deeplab
 
+COUNTED = "layer1.0.bn1.num_batches_tracked"
 STAGES = ("layer1.", "layer2.", "layer3.", "layer4.")
 SHAPE = ImageShape(3, 64, 1000)
 
@@ -124,6 +125,18 @@ def test_files_without_batch_counters_are_read_too(theirs):
     assert net.bn1.num_batches_tracked == 0
 
 
+def test_any_real_numbers_that_the_networks_precision_holds_are_taken(theirs):
+    wide = {name: tensor.double() if tensor.is_floating_point() else tensor.int() for name, tensor in theirs.items()}
+    wide["bn1.running_var"] = torch.zeros_like(wide["bn1.running_var"])
+    net = network()
+    load(TORCHVISION, wide, net, "file")
+    assert landed(net, {**theirs, "bn1.running_var": torch.zeros(64)}, theirs)
+
+
+def typed(theirs, name, dtype):
+    return {**theirs, name: theirs[name].to(dtype)}
+
+
 def without(theirs, name):
     return {other: tensor for other, tensor in theirs.items() if other != name}
 
@@ -136,6 +149,14 @@ def without(theirs, name):
         (TORCHVISION, lambda t: {**t, "layer4.2.bn3.bias": torch.ones(7)}, "another shape of layer4.2.bn3.bias"),
         (TORCHVISION, lambda t: {**t, "conv1.weight": t["conv1.weight"] / 0}, "finite in conv1.weight"),
         (TORCHVISION, lambda t: {**t, "conv1.weight": t["conv1.weight"].to(torch.float8_e5m2)}, "are conv1.weight"),
+        (TORCHVISION, lambda t: typed(t, "conv1.weight", torch.int8), "no plain numbers.* are conv1.weight"),
+        (TORCHVISION, lambda t: typed(t, "bn1.running_mean", torch.int64), "no plain numbers.* are bn1.running_mean"),
+        (TORCHVISION, lambda t: typed(t, "conv1.weight", torch.bool), "no plain numbers.* are conv1.weight"),
+        (TORCHVISION, lambda t: typed(t, "fc.weight", torch.complex64), "no plain numbers.* are fc.weight"),
+        (TORCHVISION, lambda t: typed(t, COUNTED, torch.float32), f"no plain numbers.* are {COUNTED}"),
+        (TORCHVISION, lambda t: typed(t, COUNTED, torch.bool), f"no plain numbers.* are {COUNTED}"),
+        (TORCHVISION, lambda t: {**t, "fc.bias": t["fc.bias"].double() * 1e300}, "finite in fc.bias"),
+        (TORCHVISION, lambda t: {**t, "bn1.running_var": -t["bn1.running_var"]}, "below zero in bn1.running_var"),
         (TORCHVISION, moco, "lack conv1.weight, bn1.weight, bn1.bias, ..."),
         (MOCO, dict, "lack conv1.weight"),
         (CLIP, dict, "lack layer1"),

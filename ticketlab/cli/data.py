@@ -31,6 +31,7 @@ def add(
     """Pack a dataset, or an index of one that is streamed, into data/<name>/ and version it with DVC."""
     from ticketlab.datasets.pins import write_pins
     from ticketlab.datasets.sources import add as add_dataset
+    from ticketlab.datasets.sources import passed_over
     from ticketlab.run.project import Project
     from ticketlab.tracking import dvc
 
@@ -43,6 +44,10 @@ def add(
     write_pins(root)
     counts = manifest.counts
     print(f"data/{manifest.name}: {counts['train']} training and {counts['test']} test images")
+    others = passed_over(source, origin)
+    if others:
+        some = ", ".join(repr(path) for path in others[:3]) + (", ..." if len(others) > 3 else "")
+        print(f"passed over, as neither class folders nor pictures by their ending: {len(others)} ({some})")
     if manifest.kept == "index":
         print("an index of them; the pictures stay where they are, and DVC has no copy")
     if versioned:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import torch
 
+from ticketlab.datasets import class_folders
 from ticketlab.datasets.manifest import SplitName
 from ticketlab.datasets.pack import Split
 from ticketlab.datasets.pictures import open_square, refuse_many
 from ticketlab.errors import DataError
 from ticketlab.randomness import Key
 
-_ENDINGS = {".png", ".jpg", ".jpeg"}
+_SPLITS: tuple[SplitName, ...] = ("train", "test")
 _TEST_KEY = Key(0, ("imagefolder", "test"))
 
 Listing = dict[str, list[Path]]
@@ -23,7 +24,8 @@ def read(source: Path, size: int) -> tuple[dict[SplitName, Split], tuple[str, ..
     """Both splits as images of `size` x `size` pixels, and the class names (folder names, sorted).
 
     Pictures are cut to the centre square and resized with antialiased bilinear filtering; they stay gray if all are,
-    else all become RGB. DataError for a folder without pictures, unequal classes in train and test, or a bad picture.
+    else all become RGB. DataError for a folder without pictures, unequal classes in train and test, a bad picture, or a
+    link that leads nowhere.
     """
     listings = _listings(source)
     names = tuple(listings["train"])
@@ -43,12 +45,17 @@ def read(source: Path, size: int) -> tuple[dict[SplitName, Split], tuple[str, ..
     return splits, names
 
 
+def passed_over(source: Path) -> list[str]:
+    """What `read` takes no notice of, by its path from `source` on; hidden names aside."""
+    return class_folders.passed_over(source, _SPLITS if _is_split(source) else ())
+
+
 def _listings(source: Path) -> dict[SplitName, Listing]:
     """The pictures of both splits."""
     if not source.is_dir():
         raise DataError("there is no such folder", where=str(source))
-    if (source / "train").is_dir() and (source / "test").is_dir():
-        train, test = _listing(source / "train"), _listing(source / "test")
+    if _is_split(source):
+        train, test = (_listing(source / split) for split in _SPLITS)
         if train.keys() != test.keys():
             odd = ", ".join(sorted(train.keys() ^ test.keys()))
             raise DataError(f"train and test have different classes: {odd}", where=str(source))
@@ -56,18 +63,16 @@ def _listings(source: Path) -> dict[SplitName, Listing]:
     return _set_aside(_listing(source))
 
 
+def _is_split(source: Path) -> bool:
+    return all((source / split).is_dir() for split in _SPLITS)
+
+
 def _listing(folder: Path) -> Listing:
     """The pictures of each class folder; every class must have one."""
-    listing = {
-        entry.name: sorted(path for path in entry.iterdir() if path.suffix.lower() in _ENDINGS and path.is_file())
-        for entry in sorted(folder.iterdir())
-        if entry.is_dir() and not entry.name.startswith(".")
+    return {
+        name: [folder / name / picture for picture in class_folders.pictures_in(folder / name)]
+        for name in class_folders.classes_in(folder)
     }
-    empty = [name for name, paths in listing.items() if not paths]
-    if empty or not listing:
-        what = f"the class folder {empty[0]} has no .png or .jpg pictures" if empty else "there are no class folders"
-        raise DataError(what, where=str(folder), mend="give DIR with one folder of pictures per class")
-    return listing
 
 
 def _set_aside(listing: Listing) -> dict[SplitName, Listing]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from ticketlab.datasets.index import class_folders, lines
+from ticketlab.datasets import class_folders
+from ticketlab.datasets.index import lines
 from ticketlab.datasets.install import install
 from ticketlab.datasets.manifest import Manifest, SplitName, pack_folder, refuse_unlike
 from ticketlab.datasets.places import put_link
@@ -25,8 +26,8 @@ def add(project: Path, name: str, source: Path) -> Manifest:
     Every file is read once for its sha256. The same files give the same index on every machine. DataError if the layout
     is another, train and val have different classes, or `name` is a known dataset's and these are not its pictures.
     """
-    classes = class_folders(_folder(source, FOLDERS["train"]))
-    if class_folders(_folder(source, FOLDERS["test"])) != classes:
+    classes = class_folders.classes_in(_folder(source, FOLDERS["train"]))
+    if class_folders.classes_in(_folder(source, FOLDERS["test"])) != classes:
         raise DataError("train and val have different classes", where=str(source))
     known = KNOWN.get(name)
     if known and len(classes) != known.classes:
@@ -56,6 +57,11 @@ def add(project: Path, name: str, source: Path) -> Manifest:
     install(pack_folder(project, name), manifest, contents)
     put_link(project, name, source)
     return manifest
+
+
+def passed_over(source: Path) -> list[str]:
+    """What `add` takes no notice of, by its path from `source` on; hidden names aside."""
+    return class_folders.passed_over(source, tuple(FOLDERS.values()))
 
 
 def _folder(source: Path, name: str) -> Path:

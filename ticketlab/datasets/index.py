@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import torch
 
 from ticketlab.cores import available_cores
 from ticketlab.datasets.archive import read_file
+from ticketlab.datasets.class_folders import pictures_in
 from ticketlab.datasets.manifest import Manifest, SplitName, missing, pack_folder
 from ticketlab.datasets.pictures import size_of
 from ticketlab.errors import DataError
@@ -22,8 +22,6 @@ from ticketlab.errors import DataError
 HEAD = b"label\tbytes\tsha256\tpath\n"
 MOST_BYTES = 1 << 27
 """The longest file of a picture."""
-
-_ENDINGS = (".jpeg", ".jpg", ".png")
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,8 @@ def lines(root: Path, folder: str, classes: Sequence[str]) -> bytes:
     """The index of the pictures in `root`/`folder`/<class>/, class after class, the files of each by name.
 
     Every file is read, and its first bytes are those of a picture of a bearable size. The same files give the same
-    bytes, wherever they lie. DataError for a class without pictures, a file that is none, or a name that is no text.
+    bytes, wherever they lie. DataError for a class without pictures, a file that is none, a link that leads nowhere, or
+    a name that is no text.
     """
     parts = [HEAD]
     with ThreadPoolExecutor(available_cores()) as pool:
@@ -113,23 +112,6 @@ def lines(root: Path, folder: str, classes: Sequence[str]) -> bytes:
             paths = [f"{folder}/{name}/{file}" for file in pictures_in(root / folder / name)]
             parts.extend(pool.map(partial(_line, root, label), paths))
     return b"".join(parts)
-
-
-def class_folders(folder: Path) -> list[str]:
-    """The names of the class folders in a folder, sorted. DataError if there are none."""
-    names = [] if not folder.is_dir() else sorted(e.name for e in os.scandir(folder) if e.is_dir() and e.name[0] != ".")
-    if not names:
-        raise DataError("there are no class folders", where=str(folder), mend="one folder of pictures per class")
-    return names
-
-
-def pictures_in(folder: Path) -> list[str]:
-    """The names of the pictures in a class folder, sorted; others are passed over. DataError if there are none."""
-    with os.scandir(folder) as entries:
-        names = [one.name for one in entries if one.name.lower().endswith(_ENDINGS) and one.is_file()]
-    if not names:
-        raise DataError("the class has no pictures (.JPEG, .jpg, .png)", where=str(folder))
-    return sorted(names)
 
 
 def _line(root: Path, label: int, path: str) -> bytes:

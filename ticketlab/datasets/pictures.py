@@ -71,6 +71,8 @@ def open_map(source: Path | bytes, size: int, classes: int, where: str) -> tuple
     with opened(source, ("PNG",), where) as picture:
         if picture.mode != "P":
             raise DataError(f"a label map has a palette; this picture has mode {picture.mode}", where=where)
+        with decoding(where):
+            picture.load()
         numbers = np.unique(np.array(picture))
         wrong = [number for number in numbers.tolist() if number >= classes and number != UNLABELLED]
         if wrong:
@@ -93,22 +95,34 @@ def refuse_many(count: int, bytes_each: int, where: str) -> None:
 
 @contextmanager
 def opened(source: Path | bytes, formats: tuple[str, ...], where: str) -> Iterator[Image.Image]:
-    """A picture of one of the formats and of a bearable size; DataError for all that goes wrong with it inside."""
+    """A picture of one of the formats and of a bearable size, not decoded yet; DataError if it cannot be opened."""
+    with decoding(where):
+        picture = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=formats)
+    with picture:
+        width, height = picture.size
+        if width * height > MOST_PIXELS:
+            raise DataError(f"{width} x {height} pixels are more than {MOST_PIXELS}", where=where)
+        yield picture
+
+
+@contextmanager
+def decoding(where: str) -> Iterator[None]:
+    """Whatever a decoder says of a bad file, as a DataError: Pillow's do not keep to kinds of error, and some assert."""
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=formats) as picture:
-            width, height = picture.size
-            if width * height > MOST_PIXELS:
-                raise DataError(f"{width} x {height} pixels are more than {MOST_PIXELS}", where=where)
-            yield picture
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as problem:
-        raise DataError(f"this picture cannot be read ({problem})", where=where) from None
+        yield
+    except MemoryError:
+        raise
+    except Exception as problem:
+        what = str(problem) or type(problem).__name__
+        raise DataError(f"this picture cannot be read ({what})", where=where) from None
 
 
 def _in_colour(picture: Image.Image, where: str) -> Image.Image:
     """The whole picture, decoded, as RGB."""
     if picture.mode not in _GRAY | _COLOUR:
         raise DataError(f"pictures of mode {picture.mode} are not read", where=where, mend="convert it to RGB")
-    return picture.convert("RGB")
+    with decoding(where):
+        return picture.convert("RGB")
 
 
 def _pixels(picture: Image.Image) -> torch.Tensor:

@@ -29,6 +29,10 @@ _READERS: dict[str, Callable[[Path], Splits]] = {
     "voc2012": voc.read,
 }
 _STREAMED: dict[str, Callable[[Path, str, Path], Manifest]] = {"imagenet": imagenet.add}
+_PASSED_OVER: dict[str, Callable[[Path], list[str]]] = {
+    "imagenet": imagenet.passed_over,
+    "imagefolder": folder.passed_over,
+}
 ADDABLE = (*_READERS, *_STREAMED, "imagefolder")
 """What `ticketlab data add` takes."""
 
@@ -59,6 +63,14 @@ def add(name: str, project: Path, source: Path | None, *, as_name: str | None, s
     return write_pack(
         project, target, splits, class_names=known.class_names, licence=known.licence, source=known.source
     )
+
+
+def passed_over(name: str, source: Path | None) -> list[str]:
+    """What `add` leaves out of a folder with a folder of pictures per class: paths in it that are neither.
+
+    Other datasets name their files, so nothing beside them is asked for.
+    """
+    return [] if source is None or name not in _PASSED_OVER else _PASSED_OVER[name](source)
 
 
 def _add_folder(project: Path, source: Path | None, as_name: str | None, size: int | None) -> Manifest:

@@ -13,6 +13,7 @@ from ticketlab.errors import DataError
 HEAD = "fc."
 COUNTER = ".num_batches_tracked"
 """What batch normalisation counts; files written before torch 0.4.1 have none, and nothing here depends on it."""
+VARIANCE = ".running_var"
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,8 @@ def load(origin: Origin, tensors: Mapping[str, Tensor], network: nn.Module, wher
 
     A linear head of another number of classes keeps its initial values; so does one the network does not have. Values
     take the network's precision and device. DataError, naming the file as `where`, if the file has not every tensor
-    that `origin` promises in the shape the network has, has others beside, or values that are not finite, or quantised;
-    then nothing has changed.
+    that `origin` promises in the shape the network has, has others beside, or values that are no real numbers of 16 bits
+    or more, not finite in the network's precision, or variances below zero; then nothing has changed.
     """
     own = network.state_dict()
     found = _named(origin, tensors)
@@ -101,22 +102,15 @@ def _has_head(found: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> bool:
 
 
 def _check(origin: Origin, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], where: str) -> None:
-    missing = [name for name in wanted if name not in found and not name.endswith(COUNTER)]
-    unknown = [name for name in found if name not in wanted]
-    misshapen = [name for name in wanted if name in found and found[name].shape != wanted[name].shape]
-    for names, problem in (
-        (missing, "they lack"),
-        (unknown, "the network has no"),
-        (misshapen, "the network has another shape of"),
-        (
-            [name for name, tensor in found.items() if not _plain(tensor)],
-            "no plain numbers, but codes of few bits, are",
-        ),
-        (
-            [name for name, tensor in found.items() if _plain(tensor) and not _finite(tensor)],
-            "not all numbers are finite in",
-        ),
-    ):
+    problems = {
+        "they lack": [name for name in wanted if name not in found and not name.endswith(COUNTER)],
+        "the network has no": [name for name in found if name not in wanted],
+    }
+    for name in wanted:
+        if name in found:
+            problems.setdefault(_fault(name, found[name], wanted[name]), []).append(name)
+    problems.pop("", None)
+    for problem, names in problems.items():
         if names:
             some = ", ".join(name[:80] for name in names[:3]) + (", ..." if len(names) > 3 else "")
             raise DataError(
@@ -126,10 +120,21 @@ def _check(origin: Origin, found: Mapping[str, Tensor], wanted: Mapping[str, Ten
             )
 
 
-def _plain(tensor: Tensor) -> bool:
-    """Whether arithmetic knows the type: of floating point, 16 bits or more."""
-    return not tensor.is_floating_point() or tensor.element_size() > 1
+def _fault(name: str, tensor: Tensor, own: Tensor) -> str:
+    """Why a tensor of the file cannot become the network's own of that name; empty if it can."""
+    if tensor.shape != own.shape:
+        return "the network has another shape of"
+    if not _plain(tensor, own):
+        return "no plain numbers, but codes, truths or complex ones, are"
+    if not torch.isfinite(tensor.to(own.dtype)).all():
+        return "not all numbers are finite in"
+    if name.endswith(VARIANCE) and (tensor < 0).any():
+        return "some variances are below zero in"
+    return ""
 
 
-def _finite(tensor: Tensor) -> bool:
-    return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
+def _plain(tensor: Tensor, own: Tensor) -> bool:
+    """Whether a tensor has numbers of the network's kind: real ones of 16 bits or more, integers where it counts."""
+    if own.is_floating_point():
+        return tensor.is_floating_point() and tensor.element_size() > 1
+    return not (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool)
