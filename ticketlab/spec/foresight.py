@@ -19,7 +19,7 @@ PRECISION = "Floating point in which scores are computed; the networks themselve
 
 
 class ByLoss(Probed):
-    """What scores that are derivatives of the training loss share."""
+    """What scores share that are derivatives of the training loss, without label smoothing and augmentation."""
 
     scores_need: ClassVar[frozenset[str]] = frozenset({"networks", "losses"})
 
