@@ -140,8 +140,10 @@ class Px(Probed):
     variant: Literal["recommended", "px_eval", "px_cvpr24"] = Field(
         default="recommended",
         description="`recommended` is the paper's score; `px_eval` the released code of February 2025 with batch "
-        "normalisation in eval mode; `px_cvpr24` the release of April 2024. The released ones go by the names of "
-        "parameters (`bn`, `fc`) and keep biases.",
+        "normalisation in eval mode; `px_cvpr24` the release of April 2024. The released ones go by the names that "
+        "layers have there (batch normalisation with `bn` in it, a last layer with `fc`, keep their state) and keep biases: the "
+        "lab's own models count as what they are called there, other networks by their own names, models that were "
+        "not released by kind of layer.",
     )
     precision: Precision = Field(
         default="float64", description=PRECISION + " Sums over all paths of a deep network overflow float32."
