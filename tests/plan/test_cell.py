@@ -195,3 +195,11 @@ def test_a_training_is_looked_at_after_its_begin_and_before_its_end() -> None:
     for begin, end, every in itertools.product(range(7), range(1, 9), range(1, 10)):
         expected = [step for step in range(begin + 1, end) if step % every == 0]
         assert list(between(begin, end, every)) == expected
+
+
+def test_scores_derive_the_plain_loss_however_the_training_smooths_its_labels(planned: Callable[..., Plan]) -> None:
+    ticket = "ticket={method: snip, schedule: {density: 0.5}}"
+    plain, smooth = (planned("classifier", ticket, f"train.label_smoothing={share}") for share in (0.0, 0.1))
+    (draw,), (other,) = of_kind(plain, Draw), of_kind(smooth, Draw)
+    assert draw.digest == other.digest
+    assert arm(plain, "ticket").final.train.digest != arm(smooth, "ticket").final.train.digest

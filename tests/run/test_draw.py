@@ -22,10 +22,13 @@ from ticketlab.run.store import Store
 from ticketlab.spec.catalog import KNOWN
 from ticketlab.spec.compute import Compute
 from ticketlab.spec.drawing import Probe, Probed, Schedule
+from ticketlab.spec.foresight import SynFlow, SynFlowL2
 from ticketlab.spec.model import Mlp, Sngan
 from ticketlab.spec.optimizer import Adam
+from ticketlab.spec.ticket import Random
 from ticketlab.spec.train import CrossEntropy, Hinge
 from ticketlab.tickets.file import read
+from ticketlab.tickets.prune import draw_ticket
 
 NOISE = PREFIX + "fashion-mnist"
 
@@ -135,6 +138,16 @@ def test_what_a_method_does_to_its_networks_is_gone_with_them(snip: Snip, tmp_pa
     after = initial_networks(step.model, step.images, step.seed, "init")["classifier"].state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("method", [Random, SynFlow, SynFlowL2])
+def test_a_step_draws_what_draw_ticket_draws_of_the_same_weights(method: Any, snip: Snip, tmp_path: Path) -> None:
+    places = {"networks": ("classifier",), "layers": ("conv", "linear")}
+    ticket = method(schedule=Schedule(rounds=3, density=0.2), scope="erk", **places)
+    fields = {name: value for name, value in vars(classifier(snip)).items() if name != "digest"}
+    step = Draw(**{**fields, "ticket": ticket, "round": 3, "objective": None})
+    networks = initial_networks(step.model, step.images, step.seed, "init")
+    assert drawn(step, tmp_path) == draw_ticket(ticket, networks, torch.ones(1, 1, 28, 28), seed=step.seed)
 
 
 def test_the_objective_is_part_of_the_digest_of_a_draw_that_needs_it(snip: Snip) -> None:

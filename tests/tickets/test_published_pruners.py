@@ -101,6 +101,50 @@ def test_masks_and_scores_are_those_of_the_published_pruner(
         assert mask.digest()[:16] == PUBLISHED[network][method][density]
 
 
+class ConvModule(nn.Module):
+    """As the released VGG names its parts."""
+
+    def __init__(self, conv: nn.Module, bn: nn.Module) -> None:
+        super().__init__()
+        self.conv, self.bn = conv, bn
+
+    def forward(self, images: Tensor) -> Tensor:
+        return F.relu(self.bn(self.conv(images)))
+
+
+class ReleasedVgg(nn.Module):
+    """The lab's layers under their released names."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        parts, found = iter(network.trunk), []
+        for part in parts:
+            found.append(ConvModule(part, next(parts)) if isinstance(part, nn.Conv2d) else part)
+        self.layers, self.fc = nn.Sequential(*found), network.fc
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.fc(self.layers(images).flatten(1))
+
+
+@pytest.mark.parametrize("variant", ["px_eval", "px_cvpr24"])
+@pytest.mark.parametrize(
+    ("model", "released"),
+    [
+        ("vgg", ReleasedVgg),
+        ("mlp", lambda network: nn.Sequential(nn.Flatten(), *network.hidden, network.fc)),
+    ],
+)
+def test_the_labs_models_are_scored_as_the_released_ones_under_their_own_names(
+    bench: Callable[..., Any], model: str, released: Callable[[nn.Module], nn.Module], variant: Any
+) -> None:
+    made = bench(model)
+    twin = bench({"classifier": released(made.networks["classifier"])}, *made.images.shape[1:])
+    twin.images = made.images
+    options = Px(schedule=Schedule(density=0.5), variant=variant)
+    found, expected = score(options, made.subject()), score(options, twin.subject())
+    assert all(torch.equal(*pair) for pair in zip(found.values(), expected.values(), strict=True))
+
+
 def assert_alike(scores: dict[str, Tensor], published: list[float]) -> None:
     flat = torch.cat([values.flatten().double() for values in scores.values()])
     some = (flat / flat.abs().max())[:: max(1, len(flat) // 8)][:8]

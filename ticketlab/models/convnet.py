@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ticketlab.models.build import Blueprint
 from ticketlab.models.classifying import Classifier
+from ticketlab.models.released_names import ReleasedNames
 from ticketlab.models.resnet import scheme
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ def blueprint(options: Convnet, shape: ImageShape) -> Blueprint:
 
 class StridedNetwork(Classifier):
     """Images (B, C, S, S) -> logits (B, classes); three times 3x3 stride 2, batch normalisation, ReLU."""
+
+    # The lab's own: by kind of layer.
+    released = ReleasedNames(bn=True, fc=False)
 
     def __init__(self, channels: int, classes: int, width: int) -> None:
         super().__init__()

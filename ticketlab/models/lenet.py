@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ticketlab.models.build import Blueprint
 from ticketlab.models.classifying import Classifier
 from ticketlab.models.mlp import hidden_layers, scheme
+from ticketlab.models.released_names import ReleasedNames
 
 if TYPE_CHECKING:
     from ticketlab.datasets.shape import ImageShape
@@ -26,6 +27,9 @@ def blueprint(options: Lenet, shape: ImageShape) -> Blueprint:
 
 class Lenet2(Classifier):
     """Images (B, C, S, S) -> logits (B, classes)."""
+
+    # There one sequence of layers, which have numbers for names.
+    released = ReleasedNames(bn=True, fc=False)
 
     def __init__(self, shape: ImageShape, channels: tuple[int, int], hidden: tuple[int, ...]) -> None:
         super().__init__()

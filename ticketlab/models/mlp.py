@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ticketlab.models.build import Blueprint
 from ticketlab.models.classifying import Classifier
 from ticketlab.models.initialise import Draw, constant, xavier_normal
+from ticketlab.models.released_names import ReleasedNames
 
 if TYPE_CHECKING:
     from ticketlab.datasets.shape import ImageShape
@@ -41,6 +42,9 @@ def hidden_layers(widths: tuple[int, ...], bias: bool = True) -> nn.Sequential:
 
 class Perceptron(Classifier):
     """Images (B, C, S, S) -> logits (B, classes); `widths` begins with the C S S inputs."""
+
+    # There one sequence of layers, which have numbers for names.
+    released = ReleasedNames(bn=True, fc=False)
 
     def __init__(self, widths: tuple[int, ...], classes: int, bias: bool) -> None:
         super().__init__()

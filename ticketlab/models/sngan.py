@@ -18,6 +18,7 @@ from ticketlab.errors import SpecError
 from ticketlab.models.build import Blueprint
 from ticketlab.models.entering import noise
 from ticketlab.models.initialise import Draw, constant, framework_default, normal, xavier_uniform
+from ticketlab.models.released_names import ReleasedNames
 from ticketlab.models.spectral import SpectralConv2d, SpectralLinear
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ def scheme(layer: nn.Module) -> tuple[Draw, Draw]:
 
 class Generator(nn.Module):
     """Noise (B, latent) -> images (B, channels, size, size) in [-1, 1]."""
+
+    # The lab's own: by kind of layer.
+    released = ReleasedNames(bn=True, fc=False)
 
     def __init__(self, width: int, latent: int, channels: int, size: int) -> None:
         super().__init__()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from ticketlab.models.build import Blueprint
+from ticketlab.models.released_names import ReleasedNames
 from ticketlab.models.residual_stages import StagedClassifier, scheme
 
 if TYPE_CHECKING:
@@ -20,4 +21,11 @@ def blueprint(options: TinyResnet, shape: ImageShape) -> Blueprint:
     Starts with Kaiming-normal (fan out, gain sqrt 2) convolutions and a linear layer as torch has it.
     """
     stem = nn.Conv2d(shape.channels, options.width, 3, padding=1, bias=False)
-    return Blueprint({"classifier": StagedClassifier(stem, nn.Sequential(), options.depth, shape.classes)}, scheme)
+    return Blueprint({"classifier": SmallImageClassifier(stem, nn.Sequential(), options.depth, shape.classes)}, scheme)
+
+
+class SmallImageClassifier(StagedClassifier):
+    """The residual network of four stages whose released form has no name for its batch normalisation."""
+
+    # There `conv1.1`, `conv2_x.0.residual_function.1`, and `fc`.
+    released = ReleasedNames(bn=False, fc=True)

@@ -11,6 +11,7 @@ from ticketlab.models.build import Blueprint
 from ticketlab.models.classifying import Classifier
 from ticketlab.models.dropout import KeyedDropout
 from ticketlab.models.initialise import Draw, constant, kaiming_normal, normal
+from ticketlab.models.released_names import ReleasedNames
 from ticketlab.models.vgg import WIDTHS, stages
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ def scheme(layer: nn.Module) -> tuple[Draw, Draw]:
 
 class PooledVgg(Classifier):
     """Images (B, C, S, S) -> logits (B, classes): a max-pool after each of five stages, three linear layers."""
+
+    # There `features.1` and `classifier.6`.
+    released = ReleasedNames(bn=False, fc=False)
 
     def __init__(self, options: TinyVgg, shape: ImageShape) -> None:
         super().__init__()

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ticketlab.errors import SpecError
 from ticketlab.models.build import Blueprint
 from ticketlab.models.classifying import Classifier
+from ticketlab.models.released_names import ReleasedNames
 from ticketlab.models.resnet import scheme
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ class CifarVgg(Classifier):
 
     A max-pool after each stage but the last, whose 2x2 maps are averaged; a linear layer.
     """
+
+    # There `layers.0.bn` and `fc`.
+    released = ReleasedNames(bn=True, fc=True)
 
     def __init__(self, channels: int, classes: int, width: int, depth: int) -> None:
         super().__init__()

@@ -121,7 +121,7 @@ class CellPlanner:
             first=rounds[0],
             round=rounds[1],
             compute=self.spec.compute,
-            objective=self.spec.train if batches else None,
+            objective=self.spec.train.scored() if batches else None,
             inputs=inputs,
         )
 

@@ -20,7 +20,7 @@ PRECISION = "Floating point in which scores are computed; the networks themselve
 
 
 class ByLoss(Probed):
-    """What scores that are derivatives of the training loss share."""
+    """What scores share that are derivatives of the training loss, without label smoothing and augmentation."""
 
     scores_need: ClassVar[frozenset[str]] = frozenset({"networks", "losses"})
 
@@ -141,8 +141,10 @@ class Px(Probed):
     variant: Literal["recommended", "px_eval", "px_cvpr24"] = Field(
         default="recommended",
         description="`recommended` is the paper's score; `px_eval` the released code of February 2025 with batch "
-        "normalisation in eval mode; `px_cvpr24` the release of April 2024. The released ones go by the names of "
-        "parameters (`bn`, `fc`) and keep biases.",
+        "normalisation in eval mode; `px_cvpr24` the release of April 2024. The released ones go by the names that "
+        "layers have there (batch normalisation with `bn` in it, a last layer with `fc`, keep their state) and keep biases: the "
+        "lab's own models count as what they are called there, other networks by their own names, models that were "
+        "not released by kind of layer.",
     )
     precision: Precision = Field(
         default="float64", description=PRECISION + " Sums over all paths of a deep network overflow float32."

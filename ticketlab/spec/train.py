@@ -64,6 +64,10 @@ class Objective(Choice):
         """The extractor whose features the objective needs; None for one that needs none."""
         return None
 
+    def scored(self) -> Self:
+        """The objective whose losses a method derives that scores weights: without what is there for the training alone."""
+        return self
+
     def forwards(self, networks: tuple[str, ...]) -> Mapping[str, int]:
         """Images each network works through per step, a backward pass counted as two forwards."""
         return dict.fromkeys(networks, 3 * self.batch)
@@ -193,7 +197,16 @@ class CrossEntropy(Objective):
     steps: int = Field(ge=1, le=100_000_000, description="Length of a training, in batches.")
     batch: int = Field(default=128, ge=1, le=65_536, description="Images per step.")
     optimizer: Optimizer = Field(default=Sgd(), description="Optimiser of the network.")
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="Share of the target spread over all classes.")
+    label_smoothing: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Share of the target spread over all classes in training; scores of weights derive the plain loss.",
+    )
+
+    def scored(self) -> Self:
+        """Plain cross-entropy, as SNIP and GraSP are published."""
+        return self.model_copy(update={"label_smoothing": 0.0})
 
     def settled(self, spec: Spec, at: Path) -> Self:
         """Also settles the optimiser."""

@@ -45,8 +45,8 @@ class Subject:
         generator; after these their labels, for a critic and for a generator that is conditional.
     memory: what the method keeps from round to round. It begins empty, and the weights are the same as long as it lasts;
         the scores must be those of a method that remembers nothing.
-    losses(networks, number): for each network its scalar training loss (a mean) on that batch, differentiable through
-        the modules given, which may be wrapped, and may be of double precision.
+    losses(networks, number): for each network its scalar training loss (a mean, labels not smoothed) on that batch,
+        differentiable through the modules given, which may be wrapped, and may be of double precision.
 
     What needs a network is built only when called, and calling what the run does not offer raises TicketlabError. The
     options class names what its method calls in `scores_need`.
