@@ -13,9 +13,9 @@ from ticketlab.datasets.sources import add, passed_over
 from ticketlab.errors import DataError
 
 
-def picture(path: Path) -> Path:
+def picture(path: Path, form: str = "PNG") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.zeros((8, 8, 3), dtype=np.uint8)).save(path, format="PNG")
+    Image.fromarray(np.zeros((8, 8, 3), dtype=np.uint8)).save(path, format=form)
     return path
 
 
@@ -34,8 +34,8 @@ def streamed(tmp_path: Path) -> Path:
     for split in ("train", "val"):
         for name in "ab":
             for number in range(3):
-                picture(tmp_path / "photos" / split / name / f"{number}.JPEG")
-    return tmp_path / "photos"
+                picture(tmp_path / "streamed" / split / name / f"{number}.JPEG", "JPEG")
+    return tmp_path / "streamed"
 
 
 def test_every_entry_is_a_class_a_picture_hidden_or_passed_over(photos: Path) -> None:
@@ -57,7 +57,8 @@ def test_every_entry_is_a_class_a_picture_hidden_or_passed_over(photos: Path) ->
 
 def test_folders_beside_both_splits_are_passed_over(photos: Path, streamed: Path, tmp_path: Path) -> None:
     picture(streamed / "train" / "a" / "x.gif")
-    assert passed_over("imagenet", streamed) == ["a", "b", "train/a/x.gif"]
+    picture(streamed / "test" / "0.JPEG")
+    assert passed_over("imagenet", streamed) == ["test", "train/a/x.gif"]
     for split in ("train", "test", "validation"):
         picture(tmp_path / "splits" / split / "a" / "0.png")
     assert passed_over("imagefolder", tmp_path / "splits") == ["validation"]
@@ -96,6 +97,14 @@ def test_an_index_of_a_part_of_the_pictures_is_not_made(streamed: Path, tmp_path
     with pytest.raises(DataError, match="2 links of this folder lead to no file; this is the first") as caught:
         add("imagenet", tmp_path, streamed, as_name="small", size=None)
     assert caught.value.where == str(streamed / "train" / "b" / "0.JPEG")
+
+
+def test_pictures_of_every_ending_are_packed_and_indexed(photos: Path, streamed: Path, tmp_path: Path) -> None:
+    for folder in (photos / "a", streamed / "train" / "a"):
+        picture(folder / "3.webp", "WEBP")
+        picture(folder / "4.jpg", "JPEG")
+    assert add("imagefolder", tmp_path, photos, as_name="all", size=8).counts == {"train": 6, "test": 2}
+    assert add("imagenet", tmp_path, streamed, as_name="small", size=None).counts == {"train": 8, "test": 6}
 
 
 def test_a_folder_that_is_called_a_picture_is_refused(photos: Path, tmp_path: Path) -> None:

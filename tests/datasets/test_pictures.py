@@ -26,6 +26,11 @@ def fill(root, classes, count, shape=(12, 16, 3)):
             save(root / name / f"{number:03}.png", np.full(shape, 20 * offset + number))
 
 
+def whole(height, width):
+    """The window that is all of a picture."""
+    return 0, 0, height, width
+
+
 def chunk(kind, body):
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
@@ -75,6 +80,17 @@ def test_the_centre_square_is_taken(tmp_path):
     for name in ("wide.png", "tall.png"):
         square, _ = open_square(tmp_path / name, 8, name)
         assert square.unique().tolist() == [200]
+
+
+def test_what_loses_nothing_is_decoded_to_the_numbers_that_were_written(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    for name in ("a.png", "b.webp"):
+        Image.fromarray(pixels).save(tmp_path / name, lossless=True)
+        for seen in (
+            open_square(tmp_path / name, 8, name)[0],
+            open_window((tmp_path / name).read_bytes(), whole, 8, name),
+        ):
+            assert torch.equal(seen, torch.from_numpy(pixels).permute(2, 0, 1))
 
 
 def test_shrinking_averages_instead_of_skipping(tmp_path):
@@ -156,7 +172,7 @@ def test_a_bad_picture_is_refused_by_name(tmp_path, content, says):
     [
         lambda content: open_square(content, 8, "a.png"),
         lambda content: open_centre(content, 8, "a.png"),
-        lambda content: open_window(content, lambda height, width: (0, 0, height, width), 8, "a.png"),
+        lambda content: open_window(content, whole, 8, "a.png"),
     ],
     ids=["square", "centre", "window"],
 )

@@ -160,6 +160,14 @@ def test_the_whole_run_starts_and_rewinds_to_the_file_and_the_ledger_names_it(
     )
 
 
+def test_a_head_of_other_classes_is_recorded_and_shown_as_left_out(project: Path) -> None:
+    experiment = opened(project, {**written(project, theirs(classes=7)), "names": "torchvision"})
+    left = ["classifier.fc.weight", "classifier.fc.bias"]
+    assert json.loads(started(experiment).path("start.json").read_bytes())["initial"] == left
+    (shown,) = [step for step in estimate(experiment).steps if step.note]
+    assert shown.note.endswith(f" tensors of w.pth; initial values: {', '.join(left)}")
+
+
 def test_one_learning_step_from_the_file_is_near_the_file(project: Path) -> None:
     """At a tiny rate the trained weights are those of the file, not initial ones."""
     tensors = theirs()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ticketlab.errors import DataError
 
-ENDINGS = (".jpeg", ".jpg", ".png")
+ENDINGS = (".jpeg", ".jpg", ".png", ".webp")
 """What the name of a picture ends in, in small letters or capitals."""
 
 

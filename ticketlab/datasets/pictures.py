@@ -20,6 +20,7 @@ MOST_PIXELS = 1 << 26
 MOST_BYTES = 1 << 33
 """What the pictures of a dataset may take once they are squares."""
 
+_FORMATS = ("PNG", "JPEG", "WEBP")
 _GRAY = {"1", "L", "LA"}
 _COLOUR = {"P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}
 
@@ -29,7 +30,7 @@ def open_square(source: Path | bytes, size: int, where: str) -> tuple[torch.Tens
 
     DataError, naming `where`, if it cannot be read or is too large.
     """
-    with opened(source, ("PNG", "JPEG"), where) as picture:
+    with opened(source, _FORMATS, where) as picture:
         square = _in_colour(picture, where).crop(_centre(picture))
         return _pixels(square.resize((size, size), Image.Resampling.BILINEAR)), picture.mode in _GRAY
 
@@ -41,7 +42,7 @@ def open_window(
 
     It answers with top, left, height, width. DataError, naming `where`, if the picture cannot be read or is too large.
     """
-    with opened(source, ("PNG", "JPEG"), where) as picture:
+    with opened(source, _FORMATS, where) as picture:
         top, left, height, width = window(picture.height, picture.width)
         cut = _in_colour(picture, where).crop((left, top, left + width, top + height))
         return _pixels(cut.resize((size, size), Image.Resampling.BILINEAR))
@@ -52,7 +53,7 @@ def open_centre(source: bytes, size: int, where: str) -> torch.Tensor:
 
     So classifiers of ImageNet are evaluated since Krizhevsky et al. 2012. DataError as from `open_window`.
     """
-    with opened(source, ("PNG", "JPEG"), where) as picture:
+    with opened(source, _FORMATS, where) as picture:
         shorter = round(size * 8 / 7)
         factor = shorter / min(picture.size)
         width, height = (max(shorter, int(side * shorter / min(picture.size))) for side in picture.size)
@@ -83,7 +84,7 @@ def open_map(source: Path | bytes, size: int, classes: int, where: str) -> tuple
 
 def size_of(source: Path | bytes, where: str) -> tuple[int, int]:
     """The width and height that a picture says it has."""
-    with opened(source, ("PNG", "JPEG"), where) as picture:
+    with opened(source, _FORMATS, where) as picture:
         return picture.size
 
 

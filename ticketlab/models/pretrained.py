@@ -69,8 +69,8 @@ class Loaded:
 def load(origin: Origin, tensors: Mapping[str, Tensor], network: nn.Module, where: str) -> Loaded:
     """Give a network, whose tensors are named as torchvision's residual networks name theirs, the weights of a file.
 
-    A linear head of another number of classes keeps its initial values; so does one the network does not have. Values
-    take the network's precision and device. DataError, naming the file as `where`, if the file has not every tensor
+    The head keeps its initial values where the file has none, or one of another number of classes; a head that the
+    network does not have is left. Values take the network's precision and device. DataError, naming the file as `where`, if the file has not every tensor
     that `origin` promises in the shape the network has, has others beside, or values that are no real numbers of 16 bits
     or more, not finite in the network's precision, or variances below zero; then nothing has changed.
     """
@@ -96,9 +96,11 @@ def _named(origin: Origin, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _has_head(found: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> bool:
-    """Whether the file brings the network's head, with as many classes."""
-    shapes = {name: tensor.shape for name, tensor in found.items() if name.startswith(HEAD)}
-    return bool(shapes) and shapes == {name: tensor.shape for name, tensor in own.items() if name.startswith(HEAD)}
+    """Whether the file's head is for this network, if it is whole: both have one, and of as many classes."""
+    theirs, ours = found.get(f"{HEAD}weight"), own.get(f"{HEAD}weight")
+    if ours is None or not any(name.startswith(HEAD) for name in found):
+        return False
+    return theirs is None or theirs.dim() != ours.dim() or len(theirs) == len(ours)
 
 
 def _check(origin: Origin, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], where: str) -> None:
