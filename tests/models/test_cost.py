@@ -6,7 +6,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from ticketlab.datasets.shape import ImageShape
 from ticketlab.models.build import build
 from ticketlab.models.conditional import ConditionalBatchNorm2d
-from ticketlab.models.cost import NetworkCost, cost
+from ticketlab.models.cost import NetworkCost, cost, layer_multiply_adds
+from ticketlab.models.prunable import prunable
 from ticketlab.randomness import Key
 from ticketlab.spec.model import Convnet, Lenet, Mlp, Resnet, Sngan
 
@@ -76,3 +77,34 @@ def test_networks_without_memory_cost_the_same():
         assert cost(huge, CIFAR)["critic"].prunable["conv"] == 4096**2 * (9 * 7 + 1) + 4096 * 3 * 10
         small = build(Resnet(depth=8), CIFAR, Key(0))
     assert cost(small, CIFAR) == cost(build(Resnet(depth=8), CIFAR, Key(0)), CIFAR)
+
+
+def test_multiply_adds_have_the_names_of_the_weights_and_add_up():
+    lenet = build(Lenet(channels=(2, 3), hidden=(6,)), ImageShape(1, 8, 10), Key(0))
+    found = layer_multiply_adds(lenet, ImageShape(1, 8, 10))
+    # 3 x 3 convolutions of 1 -> 2 and 2 -> 3 channels at 8 x 8, one pooling to 4 x 4.
+    assert list(found.values()) == [9 * 2 * 64, 9 * 2 * 3 * 64, 3 * 16 * 6, 6 * 10]
+    assert list(found) == list(prunable(lenet, ["classifier"], ["conv", "linear"]))
+    networks = build(Sngan(width=4, critic_width=4), CIFAR, Key(0))
+    found = layer_multiply_adds(networks, CIFAR)
+    assert found.keys() == prunable(networks, ["generator", "critic"], ["conv", "linear"]).keys()
+    assert sum(found.values()) == sum(one.multiply_adds for one in cost(networks, CIFAR).values())
+
+
+class Twice(nn.Module):
+    """A weight that two layers share, and a forward that looks at values if it is asked to."""
+
+    def __init__(self, looks):
+        super().__init__()
+        self.one, self.two, self.looks = nn.Linear(48, 48), nn.Linear(48, 48), looks
+        self.two.weight = self.one.weight
+
+    def forward(self, images):
+        once = self.one(images.flatten(1))
+        return once if self.looks and float(once.sum()) > 0 else self.two(once)
+
+
+def test_a_shared_weight_counts_for_every_use_and_what_needs_values_is_not_known():
+    shape = ImageShape(3, 4, 10)
+    assert layer_multiply_adds({"net": Twice(False)}, shape) == {"net.one.weight": 2 * 48 * 48}
+    assert layer_multiply_adds({"net": Twice(True)}, shape) == {}

@@ -14,6 +14,7 @@ class Found:
     metrics: dict[str, float] = field(default_factory=dict)
     layer_densities: dict[str, float] = field(default_factory=dict)
     collapsed: dict[str, int] = field(default_factory=dict)
+    multiply_adds: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 ROWS = [
@@ -55,6 +56,15 @@ def test_layers_have_a_row_each_and_those_of_which_nothing_is_left_are_named_wit
     assert "random: nothing" not in page
     assert "Layer collapse" not in markdown("demo", [random])
     assert "Density by layer" not in markdown("demo", [Found("dense", 1.0)])
+
+
+def test_what_a_forward_costs_has_a_column_for_every_mask_and_the_share_of_the_dense_network() -> None:
+    ticket = Found("ticket", 0.5, multiply_adds={"generator": (1500, 6000), "critic": (1234567, 1234567)})
+    page = markdown("demo", [ticket, Found("dense", 1.0), Found("random", 0.5, multiply_adds={"critic": (1, 8)})])
+    assert "## Multiply-adds of one image\n\n| network | ticket | random |\n| --- | --- | --- |\n" in page
+    assert "| generator | 1,500 (25.00%) |  |" in page
+    assert "| critic | 1,234,567 (100.00%) | 1 (12.50%) |" in page
+    assert "Multiply-adds" not in markdown("demo", [Found("dense", 1.0)])
 
 
 def test_rounds_are_said_once_for_all_layers_that_died_in_them() -> None:

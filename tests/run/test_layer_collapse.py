@@ -15,6 +15,7 @@ from ticketlab.ledger.listing import run_named
 from ticketlab.ledger.statement import facts
 from ticketlab.run.events import Event, LayerCollapse
 from ticketlab.run.experiment import open_experiment, run
+from ticketlab.run.journal import rows
 from ticketlab.run.published import ArmResult
 from ticketlab.tickets.file import read as read_ticket
 from ticketlab.tickets.mask import Mask
@@ -89,6 +90,9 @@ def test_results_name_the_layers_and_have_the_density_of_each(specks: Path) -> N
         assert {layer: one["kept"] for layer, one in found["layers"].items()} == mask.layer_kept()
         assert {layer: one["density"] for layer, one in found["layers"].items()} == result.layer_densities
         assert found["collapsed"] == dict(result.collapsed)
+        # A perceptron uses every weight once, and all of it is under the mask.
+        assert result.multiply_adds == {"classifier": (mask.kept, mask.size)}
+        assert f"{mask.kept:,} ({mask.kept / mask.size:.2%})" in text
         assert set(result.collapsed) == {layer for layer, kept in mask.layer_kept().items() if not kept}
         assert f"- {name}: nothing is left of classifier." in text
     for layer, round in results["ticket"].collapsed.items():
@@ -105,6 +109,9 @@ def test_mlflow_and_the_ledger_are_told(specks: Path) -> None:
     stated = {facts(one.statement).arm: one.statement for one in Chain(specks / "ledger.jsonl").entries()}
     for name, result in results.items():
         assert all(layer in runs[name].tags["ticketlab.collapsed_layers"] for layer in result.collapsed)
+        told = [row for journal in runs[name].journals for row in rows(specks / journal.path)]
+        costs = [row["multiply_adds_classifier"] for row in told if "multiply_adds_classifier" in row]
+        assert costs == [result.multiply_adds["classifier"][0]]
         assert any(one.path.endswith(f"{name}/layers.json") for one in runs[name].artifacts)
         assert facts(stated[name]).collapsed == dict(result.collapsed)
         assert "layers.json" in {one.name for one in facts(stated[name]).subjects}

@@ -40,6 +40,22 @@ def cost(networks: Mapping[str, nn.Module], shape: ImageShape) -> dict[str, Netw
     return {title: _cost(network, shape) for title, network in networks.items()}
 
 
+def layer_multiply_adds(networks: Mapping[str, nn.Module], shape: ImageShape) -> dict[str, int]:
+    """Multiply-adds of every convolution and linear layer in one forward of one image, by the name of its weight.
+
+    Names are those of `prunable`; layers that share a weight count together. Nothing for a network whose forward looks at
+    values, which cannot run without them.
+    """
+    found: dict[str, int] = {}
+    for title, network in networks.items():
+        try:
+            own = _multiply_adds(network, sample_input(network, shape))
+        except (NotImplementedError, RuntimeError):
+            continue
+        found |= {f"{title}.{name}": count for name, count in own.items()}
+    return found
+
+
 def _cost(network: nn.Module, shape: ImageShape) -> NetworkCost:
     counts: dict[LayerKind, int] = {"conv": 0, "linear": 0}
     for weight in prunable({"": network}, [""], ["conv", "linear"]).values():
@@ -47,26 +63,29 @@ def _cost(network: nn.Module, shape: ImageShape) -> NetworkCost:
     return NetworkCost(
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         prunable=counts,
-        multiply_adds=_multiply_adds(network, sample_input(network, shape)),
+        multiply_adds=sum(_multiply_adds(network, sample_input(network, shape)).values()),
     )
 
 
 @torch.no_grad()
-def _multiply_adds(network: nn.Module, entering: tuple[Tensor, ...]) -> int:
+def _multiply_adds(network: nn.Module, entering: tuple[Tensor, ...]) -> dict[str, int]:
+    """Those of each weight, by its name within the network."""
     shadow = _on_meta(network).eval()
-    total = 0
+    weights = prunable({"": shadow}, [""], ["conv", "linear"])
+    names = {id(weight.parameter): name for name, weight in weights.items()}
+    found = dict.fromkeys(names.values(), 0)
 
     def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal total
+        weight = raw_weight(layer)[1]
         # Each output (of a transposed convolution: each input) meets one slice of the weight.
         meeting = inputs[0] if isinstance(layer, nn.modules.conv._ConvTransposeNd) else output
-        total += meeting.numel() * raw_weight(layer)[1][0].numel()
+        found[names[id(weight)]] += meeting.numel() * weight[0].numel()
 
     for layer in shadow.modules():
         if layer_kind(layer) is not None:
             layer.register_forward_hook(count)
     shadow(*(part.to("meta") for part in entering))
-    return total
+    return found
 
 
 def _on_meta(network: nn.Module) -> nn.Module:

@@ -34,6 +34,11 @@ class Row(Protocol):
         """The layers of which nothing is left, with the round in which each died; 0 is in training."""
         ...
 
+    @property
+    def multiply_adds(self) -> Mapping[str, tuple[int, int]]:
+        """Of each network in one forward of one image: under the mask, and dense; nothing for a dense network."""
+        ...
+
 
 def cells(results: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """Column heads and rows of text, in the order of the results."""
@@ -51,7 +56,7 @@ def markdown(title: str, results: Sequence[Row]) -> str:
     lines = [f"# {title}", "", "| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
     lines += _section("Layer collapse", [f"- {line}" for line in collapses(results)])
-    return "\n".join([*lines, *_layers(results)]) + "\n"
+    return "\n".join([*lines, *_layers(results), *_multiply_adds(results)]) + "\n"
 
 
 def collapses(results: Sequence[Row]) -> list[str]:
@@ -70,20 +75,36 @@ def spelled(collapsed: Mapping[str, int]) -> str:
 
 def _layers(results: Sequence[Row]) -> list[str]:
     """Densities layer by layer, a column for every result that has a mask; networks of other layers leave gaps."""
-    masked = [one for one in results if one.layer_densities]
-    layers = dict.fromkeys(layer for one in masked for layer in one.layer_densities)
-    head = ["layer", *(one.name for one in masked)]
-    rows = [[layer, *(_share(one.layer_densities.get(layer)) for one in masked)] for layer in layers]
-    lines = ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]
-    return _section("Density by layer", lines if layers else [])
+    shares = {one.name: {layer: _share(share) for layer, share in one.layer_densities.items()} for one in results}
+    return _section("Density by layer", _by_result("layer", shares))
+
+
+def _multiply_adds(results: Sequence[Row]) -> list[str]:
+    """What a forward of one image costs under each mask, and the share of the dense network's cost that this is."""
+    costs = {
+        one.name: {network: f"{kept:,} ({kept / dense:.2%})" for network, (kept, dense) in one.multiply_adds.items()}
+        for one in results
+    }
+    return _section("Multiply-adds of one image", _by_result("network", costs))
+
+
+def _by_result(first: str, found: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """A table of a column for every result that has anything, in the order of the results."""
+    having = {name: own for name, own in found.items() if own}
+    head = [first, *having]
+    rows = [
+        [row, *(own.get(row, "") for own in having.values())]
+        for row in dict.fromkeys(r for o in having.values() for r in o)
+    ]
+    return ["| " + " | ".join(line) + " |" for line in (head, ["---"] * len(head), *rows)] if rows else []
 
 
 def _section(title: str, lines: Sequence[str]) -> list[str]:
     return ["", f"## {title}", "", *lines] if lines else []
 
 
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{value:.2%}" if value else "**0**"
+def _share(value: float) -> str:
+    return f"{value:.2%}" if value else "**0**"
 
 
 def _spelled(value: float | None) -> str:

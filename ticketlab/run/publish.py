@@ -56,6 +56,7 @@ def arm_result(address: ArmAddress, store: Store) -> ArmResult:
         sha256={name: result.files[own] for name, (result, own) in found.items()},
         layer_densities=layers.densities,
         collapsed=layers.collapsed,
+        multiply_adds=layers.network_multiply_adds,
     )
 
 

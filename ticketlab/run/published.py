@@ -23,6 +23,7 @@ class ArmResult:
     """What an arm found: density of its mask (1 without), metrics by name, and the sha256 of what it left.
 
     `collapsed` has the layers of which nothing is left, with the round in which each died; 0 is in training.
+    `multiply_adds` has those of each network in one forward of one image, under the mask and dense; nothing without mask.
     """
 
     name: str
@@ -34,6 +35,7 @@ class ArmResult:
     sha256: Mapping[str, str]
     layer_densities: Mapping[str, float]
     collapsed: Mapping[str, int]
+    multiply_adds: Mapping[str, tuple[int, int]]
 
 
 def place_of(folder: Path, arm: str, name: str) -> Path:

@@ -109,7 +109,8 @@ class Record:
     def finish(self, address: ArmAddress, result: ArmResult, folder: Path) -> None:
         """An arm is done: summary, files and status to MLflow, a statement to the ledger."""
         summary = Journal(self._summary(address))
-        summary(address.plan.final.train.objective.steps, {"density": result.density})
+        costs = {f"multiply_adds_{network}": float(kept) for network, (kept, _) in result.multiply_adds.items()}
+        summary(address.plan.final.train.objective.steps, {"density": result.density, **costs})
         summary.close()
         arm, *rounds = self._runs(address)
         entry = self._stated(address, result)

@@ -9,9 +9,11 @@ from torch import Tensor, nn
 
 from ticketlab.errors import CorruptFile, Interrupted
 from ticketlab.files import sha256_bytes
+from ticketlab.models.cost import layer_multiply_adds
 from ticketlab.plan.inputs import PRETRAINED
 from ticketlab.randomness import Key
 from ticketlab.run.device import arrange
+from ticketlab.run.steps.images import shape_of
 from ticketlab.run.steps.networks import initial_networks, load_networks, trained_weights
 from ticketlab.run.steps.offers import offers
 from ticketlab.tensors import content_digest
@@ -43,6 +45,7 @@ def perform(asked: Step, place: Workplace) -> None:
     # Rounds are gone on with only in the arithmetic they were begun with.
     so_far = place.folder / f"so-far-{sha256_bytes(arrange(step.taken).arithmetic.encode())[:16]}.safetensors"
     mask, done, layers = _resumed(so_far, place, step.first - 1)
+    layers = replace(layers, dense_multiply_adds=layer_multiply_adds(networks, shape_of(step.images)))
     place.going_on(done)
     for number in range(done + 1, step.round + 1):
         if place.stopping():

@@ -11,11 +11,13 @@ from torch import Tensor, nn
 from ticketlab.files import write_atomically
 from ticketlab.made import made
 from ticketlab.models.changed_weight import settle
+from ticketlab.models.cost import layer_multiply_adds
 from ticketlab.models.prunable import prunable
 from ticketlab.plan.inputs import PRETRAINED, REWOUND
 from ticketlab.plan.steps import snapshot_file
 from ticketlab.randomness import Key
 from ticketlab.run.device import Device, arrange
+from ticketlab.run.steps.images import shape_of
 from ticketlab.run.steps.measure import Measurer, measurer
 from ticketlab.run.steps.networks import initial_networks, load_networks, trained_weights
 from ticketlab.run.steps.prepare import training_images, training_of
@@ -67,6 +69,7 @@ def _trained(
     initial: str,
 ) -> None:
     """Train the networks to the end, and write what they have become; `initial` is the digest of what they were."""
+    costs = layer_multiply_adds(networks, shape_of(step.images)) if step.evolving is not None else {}
     wearing = _wearing(step, place, networks)
     training = training_of(
         objective=step.objective,
@@ -98,7 +101,7 @@ def _trained(
     if step.evolving is not None:
         mask = wearing.mask()
         assert mask is not None, "a ticket that a training makes has a mask"
-        layers = Layers().after(mask, IN_TRAINING)
+        layers = Layers(dense_multiply_adds=costs).after(mask, IN_TRAINING)
         if layers.collapsed:
             place.collapsed(IN_TRAINING, tuple(layers.collapsed))
         layers.write(place.out / LAYERS)
