@@ -92,7 +92,7 @@ def rounds(model: str, method: str, asked: Asked, times: list[float] | None = No
             networks=partial(copies.make, state["mask"]),
             shapes={"classifier": (3, 32, 32)},
             batches=(asked.images,),
-            inputs=lambda number: {"classifier": images},
+            inputs=lambda number: {"classifier": (images,)},
             memory=memory,
         )
         scores = score(options, subject)
