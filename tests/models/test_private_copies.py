@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -127,3 +128,45 @@ def test_a_copy_whose_network_is_held_stays_as_it_is_and_its_memory_is_used_agai
     del held
     room.begin()
     assert next(room.make({}, torch.float64)["classifier"].parameters()).data_ptr() == place
+
+
+class Listed(nn.Module):
+    """Layers that stand in plain containers as well, nested, and in a hook."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.third = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 2)
+        self.plain = [self.first, {"then": (nn.ReLU(), self.second)}]
+        self.weights = [self.third.weight]
+        self.third.register_forward_hook(self.doubled)
+
+    def doubled(self, *passed: Any) -> Any:
+        return passed[-1] * self.first.bias.mean()
+
+    def forward(self, values: Any) -> Any:
+        relu, second = self.plain[1]["then"]
+        third = self.third(second(relu(self.plain[0](values))))
+        return third + nn.functional.linear(values, self.weights[0])
+
+
+@pytest.mark.parametrize("precision", [None, torch.float64])
+def test_layers_in_plain_containers_and_hooks_are_those_of_the_copy(precision: torch.dtype | None) -> None:
+    network = Listed()
+    masks = {name: torch.zeros_like(weight) for name, weight in network.named_parameters() if "second.w" in name}
+    (copied,) = (
+        PrivateCopies({"net": network}).make({f"net.{name}": kept for name, kept in masks.items()}, precision).values()
+    )
+    expected = copy.deepcopy(network).to(precision)
+    nn.init.zeros_(expected.second.weight)
+    values = torch.randn(3, 4, dtype=precision, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(copied(values), expected(values))
+    copied(values).sum().backward()
+    assert all(parameter.grad is not None for parameter in copied.parameters())
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_a_layer_that_stands_in_two_places_is_one_in_the_copy() -> None:
+    shared = nn.Linear(4, 4)
+    (copied,) = PrivateCopies({"net": nn.Sequential(shared, nn.ReLU(), shared)}).make({}).values()
+    assert copied[0] is copied[2]  # type: ignore[index]
+    assert copied[0] is not shared  # type: ignore[index]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +15,7 @@ from torch import Tensor, nn
 class PrivateCopies:
     """Copies of `networks` (in the mode they are in), for whoever may do anything to parameters, buffers and modes.
 
-    A copy shares no tensor with its network and has module objects of its own; other attributes of modules are shared.
+    A copy shares no tensor with its network and no module object, wherever in attributes of modules they stand.
     Fresh memory costs as much as a pass over it and more, so after `begin` new copies take the memory of earlier ones
     whose networks nobody holds any more, the first made first: those copies, and scores that lie in them, are then gone.
     """
@@ -41,7 +43,7 @@ class PrivateCopies:
         for title, network in self._networks.items():
             for name, tensor in (*network.named_parameters(), *network.named_buffers()):
                 made[id(tensor)] = _copied(tensor, kept.get(f"{title}.{name}"), precision, room.tensors)
-        twins = {title: _module(network, made) for title, network in self._networks.items()}
+        twins = _twins(self._networks, made)
         room.passed, room.networks = False, [weakref.ref(twin) for twin in twins.values()]
         return twins
 
@@ -74,16 +76,17 @@ def _copied(
     return nn.Parameter(target) if isinstance(tensor, nn.Parameter) and target.is_floating_point() else target
 
 
-def _module(module: nn.Module, made: Mapping[int, Tensor]) -> nn.Module:
-    """A module object like another, with the tensors made for it."""
-    twin = type(module).__new__(type(module))
-    twin.__dict__ = {
-        name: value.copy() if name.startswith("_") and isinstance(value, dict | set) else value
-        for name, value in vars(module).items()
-    }
-    for kind in ("_parameters", "_buffers"):
-        own = vars(module)[kind]
-        twin.__dict__[kind] = {name: None if tensor is None else made[id(tensor)] for name, tensor in own.items()}
-    children = {name: None if child is None else _module(child, made) for name, child in module._modules.items()}
-    twin.__dict__["_modules"] = children
-    return twin
+def _twins(networks: Mapping[str, nn.Module], made: Mapping[int, Tensor]) -> dict[str, nn.Module]:
+    """Networks with the tensors made for them and a module object for each of theirs, in plain lists and hooks too."""
+    modules = [module for network in networks.values() for module in network.modules()]
+    twins = {id(module): type(module).__new__(type(module)) for module in modules}
+    # What is found in a memo is taken from there.
+    memo: dict[int, Any] = {**made, **twins}
+    for module in modules:
+        twins[id(module)].__dict__ = {name: _own(value, memo) for name, value in vars(module).items()}
+    return {title: twins[id(network)] for title, network in networks.items()}
+
+
+def _own(value: Any, memo: dict[int, Any]) -> Any:
+    # A module has a dozen empty dictionaries for hooks, which `deepcopy` is slow at.
+    return value.copy() if isinstance(value, dict) and not value else copy.deepcopy(value, memo)
