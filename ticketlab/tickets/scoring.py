@@ -9,6 +9,7 @@ import torch
 
 from ticketlab.errors import Diverged, TicketlabError
 from ticketlab.made import made
+from ticketlab.models.batch_of_one import needing_two
 from ticketlab.tickets.layout import memory_axes
 
 if TYPE_CHECKING:
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
     from ticketlab.tickets.subject import Subject
 
 
+@needing_two("ticket.probe.batch")
 def score(options: Drawn, subject: Subject) -> dict[str, Tensor]:
     """The scores of the method that `options` names, on the CPU, in the order of `subject.weights`.
 
     Raises TicketlabError if the method cannot be imported or returns other names, shapes or number types than the
-    weights have; Diverged, naming the layer, if a score is not finite.
+    weights have, or if batches of one are too few for it; Diverged, naming the layer, if a score is not finite.
     """
     answer: Mapping[str, Tensor] = made(options.made_by)(options, subject)
     if answer.keys() != subject.weights.keys():
