@@ -165,8 +165,11 @@ def test_layers_in_plain_containers_and_hooks_are_those_of_the_copy(precision: t
     assert all(parameter.grad is None for parameter in network.parameters())
 
 
-def test_a_layer_that_stands_in_two_places_is_one_in_the_copy() -> None:
+def test_a_copy_of_a_layer_that_stands_in_two_places_is_left_as_it_was_by_a_call_with_other_weights() -> None:
     shared = nn.Linear(4, 4)
     (copied,) = PrivateCopies({"net": nn.Sequential(shared, nn.ReLU(), shared)}).make({}).values()
-    assert copied[0] is copied[2]  # type: ignore[index]
-    assert copied[0] is not shared  # type: ignore[index]
+    values = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    before = copied(values)
+    other = torch.func.functional_call(copied, {"0.weight": torch.zeros(4, 4), "0.bias": torch.ones(4)}, (values,))
+    assert torch.equal(other, torch.ones(3, 4))
+    assert torch.equal(copied(values), before)

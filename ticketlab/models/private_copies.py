@@ -77,16 +77,30 @@ def _copied(
 
 
 def _twins(networks: Mapping[str, nn.Module], made: Mapping[int, Tensor]) -> dict[str, nn.Module]:
-    """Networks with the tensors made for them and a module object for each of theirs, in plain lists and hooks too."""
-    modules = [module for network in networks.values() for module in network.modules()]
-    twins = {id(module): type(module).__new__(type(module)) for module in modules}
+    """Networks with the tensors made for them and module objects of their own, in plain lists and hooks too.
+
+    A module that stands in two places becomes two that share tensors: `torch.func.functional_call` leaves one changed.
+    """
+    places = [place for title, network in networks.items() for place in network.named_modules(None, title, False)]
+    twins: dict[str, nn.Module] = {path: object.__new__(type(module)) for path, module in places}
     # What is found in a memo is taken from there.
-    memo: dict[int, Any] = {**made, **twins}
-    for module in modules:
-        twins[id(module)].__dict__ = {name: _own(value, memo) for name, value in vars(module).items()}
-    return {title: twins[id(network)] for title, network in networks.items()}
+    memo: dict[int, Any] = {**made}
+    for path, module in places:
+        memo.setdefault(id(module), twins[path])
+    for path, module in places:
+        own = {name: _own(value, memo) for name, value in vars(module).items()}
+        own["_modules"] = {
+            name: None if child is None else twins[f"{path}.{name}"] for name, child in module._modules.items()
+        }
+        twins[path].__dict__ = own
+    return {title: twins[title] for title in networks}
 
 
 def _own(value: Any, memo: dict[int, Any]) -> Any:
-    # A module has a dozen empty dictionaries for hooks, which `deepcopy` is slow at.
-    return value.copy() if isinstance(value, dict) and not value else copy.deepcopy(value, memo)
+    # The dictionaries of a module are not looked up in the memo: of one in two places each object has its own.
+    if not isinstance(value, dict):
+        return copy.deepcopy(value, memo)
+    own = value.copy()
+    for key, item in value.items():
+        own[key] = copy.deepcopy(item, memo)
+    return own
