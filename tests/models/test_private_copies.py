@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -155,8 +156,53 @@ def test_layers_that_attributes_hold_are_the_copys_own_and_are_in_eval_mode() ->
     assert not any(module.training for module in copied.modules())
     given = torch.ones(5, 3)
     assert torch.equal(copied(given), network.last(network.first.bias.expand(5, 4)))
-    assert copied.again is copied.first is copied._order[0] is not network.first
+    assert copied.again.weight is copied.first.weight is copied._order[0].weight is not network.first.weight
     assert copied.head.__self__ is copied
     copied(given).sum().backward()
     assert all(parameter.grad is None for parameter in network.parameters())
     assert all(parameter.grad is not None for parameter in copied.parameters())
+
+
+class Listed(nn.Module):
+    """Layers that stand in plain containers as well, nested, and in a hook."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.third = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 2)
+        self.plain = [self.first, {"then": (nn.ReLU(), self.second)}]
+        self.weights = [self.third.weight]
+        self.third.register_forward_hook(self.doubled)
+
+    def doubled(self, *passed: Any) -> Any:
+        return passed[-1] * self.first.bias.mean()
+
+    def forward(self, values: Any) -> Any:
+        relu, second = self.plain[1]["then"]
+        third = self.third(second(relu(self.plain[0](values))))
+        return third + nn.functional.linear(values, self.weights[0])
+
+
+@pytest.mark.parametrize("precision", [None, torch.float64])
+def test_layers_in_plain_containers_and_hooks_are_those_of_the_copy(precision: torch.dtype | None) -> None:
+    network = Listed()
+    masks = {name: torch.zeros_like(weight) for name, weight in network.named_parameters() if "second.w" in name}
+    (copied,) = (
+        PrivateCopies({"net": network}).make({f"net.{name}": kept for name, kept in masks.items()}, precision).values()
+    )
+    expected = copy.deepcopy(network).to(precision)
+    nn.init.zeros_(expected.second.weight)
+    values = torch.randn(3, 4, dtype=precision, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(copied(values), expected(values))
+    copied(values).sum().backward()
+    assert all(parameter.grad is not None for parameter in copied.parameters())
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_a_copy_of_a_layer_that_stands_in_two_places_is_left_as_it_was_by_a_call_with_other_weights() -> None:
+    shared = nn.Linear(4, 4)
+    (copied,) = PrivateCopies({"net": nn.Sequential(shared, nn.ReLU(), shared)}).make({}).values()
+    values = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    before = copied(values)
+    other = torch.func.functional_call(copied, {"0.weight": torch.zeros(4, 4), "0.bias": torch.ones(4)}, (values,))
+    assert torch.equal(other, torch.ones(3, 4))
+    assert torch.equal(copied(values), before)

@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from ticketlab.errors import TicketlabError
 from ticketlab.spec.drawing import Drawn, Probed, Schedule
 from ticketlab.spec.foresight import ByLoss, DataFree, NtkSap, Px
 from ticketlab.spec.ticket import Ticket
@@ -99,3 +100,15 @@ def test_single_and_double_precision_draw_the_same_mask(
             )
             differing = sum(int((single[layer] != double[layer]).sum()) for layer in single)
             assert differing <= 1e-3 * single.size, (member, density)
+
+
+@pytest.mark.parametrize(
+    "method", [NtkSap(schedule=Schedule(density=0.5), draws=1), Px(schedule=Schedule(density=0.5), variant="px_cvpr24")]
+)
+def test_scores_by_batch_statistics_need_two_images_at_a_time(bench: Callable[..., Any], method: Drawn) -> None:
+    made = bench("imagenet_resnet")
+    with pytest.raises(
+        TicketlabError, match=r"^ticket.probe.batch: batch normalisation .*\n  -> a batch of at least 2$"
+    ):
+        score(method, made.subject(sizes=(1,) * 8))
+    assert score(method, made.subject(sizes=(2,) * 4))

@@ -69,6 +69,28 @@ def test_the_values_of_the_weights_do_not_count_but_their_mask_does(bench: Calla
     assert all(not bool(values[~half[layer]].any()) for layer, values in score(OPTIONS, made.subject(half)).items())
 
 
+class Tied(nn.Module):
+    """A weight that two layers share, of which it has the name of the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter, self.there, self.back = nn.Linear(12, 5), nn.Linear(5, 5), nn.Linear(5, 5)
+        self.back.weight = self.there.weight
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.back(self.there(self.enter(images.flatten(1)).relu()).relu())
+
+
+def test_what_is_pruned_of_a_weight_that_layers_share_scores_nothing(bench: Callable[..., Any]) -> None:
+    made = bench({"classifier": Tied()}, 3, 2, 2)
+    assert list(made.weights) == ["classifier.enter.weight", "classifier.there.weight"]
+    source = torch.Generator().manual_seed(1)
+    mask = Mask({layer: torch.rand(kept.shape, generator=source) < 0.5 for layer, kept in made.dense.items()})
+    for layer, values in score(OPTIONS, made.subject(mask)).items():
+        assert not values[~mask[layer]].any()
+        assert values[mask[layer]].any()
+
+
 def test_another_key_is_another_draw(bench: Callable[..., Any]) -> None:
     made = bench("mlp")
     one, other = (score(OPTIONS, made.subject(key=Key(seed))) for seed in (0, 1))

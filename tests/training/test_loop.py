@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from ticketlab.errors import Diverged, Interrupted
+from ticketlab.errors import Diverged, Interrupted, TicketlabError
 from ticketlab.metrics.accuracy import classify, loss
 from ticketlab.randomness import Key
 from ticketlab.spec.compute import Compute
@@ -183,3 +183,10 @@ def test_a_weight_that_is_not_finite_is_found_although_the_losses_are(
     training.step = poisoned
     with pytest.raises(Diverged, match="weights are not finite"):
         made.follow(training, tmp_path)
+
+
+def test_a_training_that_cannot_do_with_one_image_says_so_in_words(bench: Callable[..., Any], tmp_path: Path) -> None:
+    made = bench("pixel_cross_entropy")
+    made.objective = made.objective.model_copy(update={"batch": 1})
+    with pytest.raises(TicketlabError, match=r"^train.batch: batch normalisation .*\n  -> a batch of at least 2$"):
+        made.follow(made.training(), tmp_path)

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 class PrivateCopies:
     """Copies of `networks` in eval mode, for whoever may do anything to parameters, buffers and modes.
 
-    A copy shares no parameter, buffer or module with its network, whatever attribute they are held by. Hooks are part of what a
-    network computes, so the copy has them. Fresh memory costs as much as a pass over it and more, so after `begin` new copies take the memory of earlier ones
+    A copy shares no parameter, buffer or module with its network, whatever attribute they are held by. Hooks are part of
+    what a network computes, so the copy has them. Fresh memory costs as much as a pass over it and more, so after `begin` new copies take the memory of earlier ones
     whose networks nobody holds any more, the first made first: those copies, and scores that lie in them, are then gone.
     """
 
@@ -49,7 +49,7 @@ class PrivateCopies:
         for title, network in self._networks.items():
             for name, tensor in (*network.named_parameters(), *network.named_buffers()):
                 made[id(tensor)] = _copied(tensor, kept.get(f"{title}.{name}"), precision, room.tensors)
-        twins = {title: _twin(network, made) for title, network in self._networks.items()}
+        twins = _twins(self._networks, made)
         room.passed, room.networks = False, [weakref.ref(twin) for twin in twins.values()]
         return twins
 
@@ -82,33 +82,35 @@ def _copied(
     return nn.Parameter(target) if isinstance(tensor, nn.Parameter) and target.is_floating_point() else target
 
 
-PLAIN = frozenset(vars(nn.Module()))
-"""What every module has."""
+def _twins(networks: Mapping[str, nn.Module], made: Mapping[int, Tensor]) -> dict[str, nn.Module]:
+    """Networks in eval mode with the tensors made for them and module objects of their own, in plain lists and hooks too.
 
-ATOMIC = (bool, int, float, str, type, type(None))
-
-
-def _twin(network: nn.Module, made: dict[int, Any]) -> nn.Module:
-    """Module objects like those of a network, in eval mode, with what is made already in place of its originals.
-
-    By hand, for a deep copy of all takes longer than a pass over memory; what attributes hold is copied deeply.
+    A module that stands in two places becomes two that share tensors: `torch.func.functional_call` leaves one changed.
     """
-    modules = list(network.modules())
-    for module in modules:
-        made[id(module)] = type(module).__new__(type(module))
-    for module in modules:
-        made[id(module)].__dict__ = {name: _held(name, value, made) for name, value in vars(module).items()}
-    twin: nn.Module = made[id(network)]
-    return twin
+    places = [place for title, network in networks.items() for place in network.named_modules(None, title, False)]
+    twins: dict[str, nn.Module] = {path: object.__new__(type(module)) for path, module in places}
+    # What is found in a memo is taken from there.
+    memo: dict[int, Any] = {**made}
+    for path, module in places:
+        memo.setdefault(id(module), twins[path])
+    for path, module in places:
+        own = {name: _own(value, memo) for name, value in vars(module).items()}
+        own["training"] = False
+        own["_modules"] = {
+            name: None if child is None else twins[f"{path}.{name}"] for name, child in module._modules.items()
+        }
+        twins[path].__dict__ = own
+    return {title: twins[title] for title in networks}
 
 
-def _held(name: str, value: Any, made: dict[int, Any]) -> Any:
-    if name == "training":
-        return False
-    if name in ("_parameters", "_buffers", "_modules"):
-        return {key: None if one is None else made[id(one)] for key, one in value.items()}
-    if name in PLAIN:
-        return value.copy() if isinstance(value, dict | set) else value
-    if isinstance(value, ATOMIC) or (isinstance(value, Tensor) and id(value) not in made):
+def _own(value: Any, memo: dict[int, Any]) -> Any:
+    # What a network has computed and keeps cannot be copied, and need not be.
+    if isinstance(value, Tensor) and id(value) not in memo:
         return value
-    return copy.deepcopy(value, made)
+    # The dictionaries of a module are not looked up in the memo: of one in two places each object has its own.
+    if not isinstance(value, dict):
+        return copy.deepcopy(value, memo)
+    own = value.copy()
+    for key, item in value.items():
+        own[key] = copy.deepcopy(item, memo)
+    return own

@@ -31,6 +31,13 @@ class ByLoss(Probed):
     )
     precision: Precision = Field(default="float32", description=PRECISION)
 
+    def settled(self, spec: Spec, at: Path) -> Self:
+        """Refuses the statistics of batches of one image."""
+        if self.mode == "train" and self.probe.batch < 2:
+            what = "`mode: train` normalises by the statistics of each batch, and one image has none"
+            raise Impossible((*at, "probe", "batch"), what, mend="a batch of at least 2, or mode: eval")
+        return super().settled(spec, at)
+
 
 class Snip(ByLoss):
     """Keep the weights whose removal would change the loss most, to first order."""

@@ -49,10 +49,15 @@ class Flow:
         self._mask = mask
         return True
 
+    def outputs(self, *inputs: Tensor) -> Tensor:
+        """What comes out, before a last tanh."""
+        with Linear():
+            flowing: Tensor = self._network(*inputs)
+        return flowing
+
     def slopes(self, *inputs: Tensor) -> list[Tensor]:
         """The derivatives of the sum of all outputs in the factors, in new memory. One forward and one backward pass."""
-        with Linear():
-            total = self._network(*inputs).sum()
+        total = self.outputs(*inputs).sum()
         return list(torch.autograd.grad(total, list(self.factors.values()), materialize_grads=True))
 
 

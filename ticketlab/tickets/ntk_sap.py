@@ -11,7 +11,7 @@ from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ticketlab.models.initialise import kaiming_normal, normal
-from ticketlab.models.prunable import layer_kind, raw_weight
+from ticketlab.models.prunable import prunable
 from ticketlab.tickets.probed import (
     gradient,
     own_name,
@@ -34,7 +34,7 @@ def scores(options: NtkSap, subject: Subject) -> dict[str, Tensor]:
     In every draw, for every probe batch, weights w start anew by Kaiming's rule (fan in, gain sqrt 2), batch
     normalisation with scale 1, shift 0 and the statistics of the batch, x is N(0, 1) in the shape of the batch, and d
     is N(0, 1) for the scored weights. Biases stay. Numbers depend on the subject's key, the draw, the batch and the
-    parameter's name. Three forward passes and two backward ones per draw and batch; neither images nor labels count:
+    parameter's name, the first of one that layers share. Three forward passes and two backward ones per draw and batch; neither images nor labels count:
     normalisation by class, too, starts anew with scale 1 and shift 0 for every class.
     Wang et al. 2023, arXiv 2304.02840.
     """
@@ -56,16 +56,15 @@ def scores(options: NtkSap, subject: Subject) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def _restart(network: nn.Module, kept: Mapping[str, Tensor], noise: tuple[Tensor, ...], key: Key) -> None:
-    for path, module in network.named_modules():
+    for module in network.modules():
         if isinstance(module, _BatchNorm):
             module.reset_parameters()
             module.momentum = 1.0
-        if layer_kind(module) is not None:
-            name, weight = raw_weight(module)
-            name = f"{path}.{name}" if path else name
-            weight.copy_(kaiming_normal("in")(weight.shape, key.of("weight", name).generator()))
-            if name in kept:
-                weight.mul_(kept[name].to(weight.device))
+    for layer, found in prunable({"network": network}, ("network",), ("conv", "linear")).items():
+        name, weight = own_name(layer), found.parameter
+        weight.copy_(kaiming_normal("in")(weight.shape, key.of("weight", name).generator()))
+        if name in kept:
+            weight.mul_(kept[name].to(weight.device))
     set_mode(network, "train")
     network(*noise)
     set_mode(network, "eval")

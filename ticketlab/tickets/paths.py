@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,10 +13,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
-from ticketlab.errors import TicketlabError
 from ticketlab.models.conditional import classes_told
+from ticketlab.tickets.bends import Rectified, rectified
 
-RELUS = frozenset({F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_, F.leaky_relu})
 POOLS: Mapping[Any, Callable[..., Any]] = {
     F.max_pool1d: F.max_pool1d,
     F.max_pool2d: F.max_pool2d,
@@ -28,15 +28,6 @@ POOLS: Mapping[Any, Callable[..., Any]] = {
     F.adaptive_max_pool3d: F.adaptive_max_pool3d,
 }
 TANHS = frozenset({torch.tanh, torch.tanh_, Tensor.tanh, Tensor.tanh_})
-BENT = frozenset(
-    {
-        *(F.celu, F.elu, F.gelu, F.glu, F.hardsigmoid, F.hardswish, F.hardtanh, F.logsigmoid, F.mish, F.prelu),
-        *(F.relu6, F.rrelu, F.selu, F.silu, F.softplus, F.softsign, F.softmax, torch.softmax, Tensor.softmax),
-        *(torch.sigmoid, Tensor.sigmoid, torch.prelu, torch.selu, torch.celu),
-        *(F.group_norm, F.instance_norm, F.layer_norm, F.rms_norm, F.scaled_dot_product_attention),
-    }
-)
-"""Functions that no gate stands for: through them a network is not a sum over paths."""
 
 
 @dataclass
@@ -50,26 +41,24 @@ class Trace:
 class Linear(TorchFunctionMode):
     """Within it, on this thread, tanh is the identity: a network that ends in tanh gives what it would squash.
 
-    Raises TicketlabError for functions through which a network is not a sum over paths (GELU, layer normalisation).
+    Raises TicketlabError for functions through which a network is known to be no sum over paths (GELU, layer
+    normalisation). Of those without a name of their own, `ticketlab.tickets.straight` finds that they bend.
     """
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         named = dict(kwargs or {})
-        if func in RELUS:
-            return self.rectified(func, args, named)
         if func in POOLS:
             return self.pooled(func, args, named)
         if func in TANHS:
             return args[0]
-        if func in BENT:
-            raise TicketlabError(f"this method sums over the paths of ReLU networks, and this one has {func.__name__}")
-        return func(*args, **named)
+        relu = rectified(func, args, named)
+        return func(*args, **named) if relu is None else self.rectified(relu, partial(func, *args, **named))
 
-    def rectified(self, func: Any, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        """A call of ReLU or leaky ReLU."""
-        return func(*args, **named)
+    def rectified(self, relu: Rectified, call: Callable[[], Any]) -> Any:
+        """A call that is a ReLU or leaky ReLU."""
+        return call()
 
     def pooled(self, func: Any, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """A call of a max-pool."""
@@ -87,15 +76,13 @@ class Recorded(Linear):
         super().__init__()
         self.trace = trace
 
-    def rectified(self, func: Any, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    def rectified(self, relu: Rectified, call: Callable[[], Any]) -> Any:
         """The gate is that of the values before, which the call may overwrite."""
-        before = _first(args, named)
-        gate = before > 0
-        if func is F.leaky_relu:
-            slope = args[1] if len(args) > 1 else named.get("negative_slope", 0.01)
-            gate = torch.where(gate, 1.0, slope**2).to(before.dtype)
+        gate = relu.before > 0
+        if relu.slope:
+            gate = torch.where(gate, 1.0, relu.slope**2).to(relu.before.dtype)
         self.trace.gates.append(gate)
-        return func(*args, **named)
+        return call()
 
     def pooled(self, func: Any, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """The route is the flat position of each maximum."""
@@ -116,16 +103,17 @@ class Retraced(Linear):
         self.gates = iter(trace.gates) if gated else None
         self.routes = iter(trace.routes) if routed else None
 
-    def rectified(self, func: Any, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        """Values times the gate recorded at this call."""
-        before = _first(args, named)
-        return before if self.gates is None else before * next(self.gates)
+    def rectified(self, relu: Rectified, call: Callable[[], Any]) -> Any:
+        """Values times the gate recorded at this call, written where the call would write."""
+        if self.gates is None:
+            return relu.before
+        return relu.before.mul_(next(self.gates)) if relu.in_place else relu.before * next(self.gates)
 
     def pooled(self, func: Any, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """The values at the places recorded at this call."""
         if self.routes is None:
             return func(*args, **named)
-        values, route = _first(args, named), next(self.routes)
+        values, route = args[0] if args else named["input"], next(self.routes)
         maps = values.expand(route.shape[0], *values.shape[1:]).flatten(2)
         return maps.gather(2, route.flatten(2)).view_as(route)
 
@@ -159,8 +147,3 @@ def through_paths(
         strength = functional_call(network, squares, lone)
     total: Tensor = (activity * strength).sum()
     return total
-
-
-def _first(args: tuple[Any, ...], named: Mapping[str, Any]) -> Tensor:
-    found: Tensor = args[0] if args else named["input"]
-    return found

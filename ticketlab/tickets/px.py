@@ -13,6 +13,7 @@ from ticketlab.tickets.paths import through_paths
 from ticketlab.tickets.probed import gradient_of_sum, own_name, private_networks, probe_inputs
 from ticketlab.tickets.px_released import cvpr24_scores, eval_scores
 from ticketlab.tickets.scope import of_each_network
+from ticketlab.tickets.straight import require_straight
 
 if TYPE_CHECKING:
     from ticketlab.spec.foresight import Px
@@ -31,9 +32,10 @@ def scores(options: Px, subject: Subject) -> dict[str, Tensor]:
     Where normalisation is by class, an image takes the paths of its own: v_p is then that of the class of x_n.
 
     Per probe batch one forward pass of G and of A, and one forward and backward of B, on one image up to the first
-    max-pool. The released variants are in `ticketlab.tickets.px_released`.
+    max-pool. TicketlabError for networks that are no sum over paths, asked once for the same weights. The released variants are in `ticketlab.tickets.px_released`.
     """
     networks = private_networks(subject, options.precision)
+    checked = subject.memory.setdefault("straight", set())
     found: dict[str, Tensor] = {}
     for name, layers in of_each_network(subject.weights).items():
         network, images = networks[name], probe_inputs(subject, name, options.precision)
@@ -44,6 +46,9 @@ def scores(options: Px, subject: Subject) -> dict[str, Tensor]:
             own = eval_scores(network, kept, images)
         else:
             own = cvpr24_scores(network, list(kept), images)
+        if name not in checked:
+            require_straight(name, network, next(probe_inputs(subject, name, options.precision)), subject.key)
+            checked.add(name)
         found |= dict(zip(layers, own, strict=True))
     return found
 

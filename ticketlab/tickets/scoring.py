@@ -9,6 +9,7 @@ import torch
 
 from ticketlab.errors import Diverged, TicketlabError
 from ticketlab.made import made
+from ticketlab.models.batch_of_one import needing_two
 from ticketlab.tickets.layout import memory_axes
 from ticketlab.tickets.scope import of_each_network
 
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
     from ticketlab.tickets.subject import Subject
 
 
+@needing_two("ticket.probe.batch")
 def score(options: Drawn, subject: Subject) -> dict[str, Tensor]:
     """The scores of the method that `options` names, on the CPU, in the order of `subject.weights`.
 
     Raises TicketlabError if the method cannot be imported, returns other names, shapes or number types than the weights
-    have, or tells no weight of a dense network from the others of its layer; Diverged, naming the layer, if a score is
+    have, tells no weight of a dense network from the others of its layer, or cannot do with batches of one; Diverged, naming the layer, if a score is
     not finite.
     """
     answer: Mapping[str, Tensor] = made(options.made_by)(options, subject)

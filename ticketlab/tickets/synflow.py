@@ -11,6 +11,7 @@ from ticketlab.tickets.flow import Flow
 from ticketlab.tickets.path_state import path_state, plain_state
 from ticketlab.tickets.probed import DTYPES, private_networks
 from ticketlab.tickets.scope import of_each_network
+from ticketlab.tickets.straight import require_proportional
 
 if TYPE_CHECKING:
     from ticketlab.spec.foresight import SynFlow, SynFlowL2
@@ -24,7 +25,8 @@ def scores(options: SynFlow | SynFlowL2, subject: Subject) -> dict[str, Tensor]:
     and shifts are dropped, batch normalisation scales by |gamma| / sqrt(variance + eps), a spectrally normalised layer
     weighs w / sigma with sigma constant, max-pools take their own maximum, and a last tanh is left out. Scores of a
     layer that all paths go through once sum to R. One forward and one backward pass per network, at batch size 1.
-    Tanaka et al. 2020, arXiv 2006.05467, algorithm 1.
+    Tanaka et al. 2020, arXiv 2006.05467, algorithm 1. TicketlabError for networks that are no sum over paths: asked once
+    for the same weights, twice the input must give twice the flow.
 
     A network with conditional normalisation is one network for each class, and R the sum over all of them: no data say
     which classes there will be, so each counts once. The input is then an image of ones of every class.
@@ -33,12 +35,16 @@ def scores(options: SynFlow | SynFlowL2, subject: Subject) -> dict[str, Tensor]:
     then |w dR/d(w^2)|, with the first power of w.
     """
     squared_once = options.variant == "released" and options.power == 2
+    checked = subject.memory.setdefault("straight", set())
     found: dict[str, Tensor] = {}
     for name, flow in _flows(options, subject).items():
         factors = flow.factors
         device = next(iter(factors.values())).device
         ones = torch.ones(flow.classes or 1, *subject.shape(name), dtype=DTYPES[options.precision], device=device)
         given = (ones,) if flow.classes is None else (ones, torch.arange(flow.classes, device=device))
+        if options.variant == "recommended" and name not in checked:
+            require_proportional(name, flow.outputs, given)
+            checked.add(name)
         for (layer, factor), slope in zip(factors.items(), flow.slopes(*given), strict=True):
             value = factor.detach()
             found[layer] = slope.mul_(value.sqrt() if squared_once else value).abs_()

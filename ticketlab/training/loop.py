@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ticketlab.errors import CorruptFile, Diverged, Interrupted
+from ticketlab.models.batch_of_one import needing_two
 from ticketlab.training import checkpoint
 from ticketlab.training.setup import Training, Wearing, named, tensors_of, under
 
@@ -47,11 +48,12 @@ class Course:
     settle: Callable[[], None] = lambda: None
 
 
+@needing_two("train.batch")
 def follow(training: Training, wearing: Wearing, course: Course, log: Log, stopping: Callable[[], bool]) -> None:
     """Run a training of networks that wear a ticket to its end, from its last checkpoint if there is one.
 
     Raises `Diverged` when a loss is not finite (the last good checkpoint stays) and `Interrupted` when `stopping()`
-    turns true (a checkpoint is written first).
+    turns true (a checkpoint is written first); `TicketlabError` where normalisation cannot do with batches of one.
     """
     saved = course.folder / "checkpoint.safetensors"
     whole = _Whole(training, wearing)
