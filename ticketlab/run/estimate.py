@@ -16,6 +16,7 @@ from ticketlab.models.cost import NetworkCost, cost
 from ticketlab.plan.steps import Images, Start, Train
 from ticketlab.randomness import Key
 from ticketlab.run.experiment import Experiment
+from ticketlab.run.missing import all_missing
 from ticketlab.run.store import Result
 from ticketlab.spec.model import ModelChoice
 
@@ -41,7 +42,10 @@ class PlannedStep:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A plan with its cost. `seconds` are for what is not cached, at the convolution speed measured just now."""
+    """A plan with its cost. `seconds` are for what is not cached, at the convolution speed measured just now.
+
+    `missing` is what a run would refuse to begin without, each with how to get it.
+    """
 
     name: str
     networks: dict[str, NetworkCost]
@@ -49,6 +53,7 @@ class Estimate:
     memory: int
     seconds: float
     speed: float = field(metadata={"unit": "multiply-adds per second"})
+    missing: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -84,6 +89,7 @@ def estimate(experiment: Experiment) -> Estimate:
         memory=sum(one.parameters for one in networks.values()) * BYTES * 4,
         seconds=sum(step.seconds or 0.0 for step in steps if not step.cached),
         speed=speed,
+        missing=tuple(str(problem) for problem in all_missing(experiment.project, experiment.pending())),
     )
 
 

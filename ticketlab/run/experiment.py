@@ -14,10 +14,11 @@ from ticketlab.plan.steps import Step
 from ticketlab.run.claims import held
 from ticketlab.run.crew import Alone, Crew, Engage, Job
 from ticketlab.run.events import Listener, Notice, guarded
+from ticketlab.run.missing import is_pulled_by_a_run, refuse_missing
 from ticketlab.run.not_written import not_written
 from ticketlab.run.project import Project
 from ticketlab.run.published import ArmResult, begin_afresh, close, is_closed, is_published, reopen
-from ticketlab.run.reading import at_hand, load_spec
+from ticketlab.run.reading import load_spec
 from ticketlab.run.store import Store
 from ticketlab.run.tracked import is_told
 from ticketlab.run.within import within
@@ -100,14 +101,15 @@ def run(
     """Do what is not done, publish and record it; an arm that fails does not stop the others.
 
     `fresh` forgets the results of this experiment's steps first, shared ones too, as soon as no other run rests on one
-    of them; `engage` says who performs them. Raises `Interrupted` when asked to stop, `DataError` when the dataset is
-    neither there nor to be had from DVC, and `EnvironmentProblem` when the
-    project cannot be written.
+    of them; `engage` says who performs them. Raises `Interrupted` when asked to stop, `DataError` before the first step
+    when images or files of weights are neither there nor to be had, and `EnvironmentProblem` when the project cannot be
+    written.
     """
     listener = guarded(listener)
+    fetch_data(experiment.plan, experiment.project, listener)
+    refuse_missing(experiment.project, experiment.plan.steps() if fresh else experiment.pending())
     afresh = (lambda: forget(experiment)) if fresh else None
     with held(experiment.plan, experiment.store, listener, stopping, afresh):
-        fetch_data(experiment.plan, experiment.project, listener)
         tell_stand_ins(experiment, listener)
         return _run(experiment, listener, engage(experiment.job(listener, stopping)))
 
@@ -199,12 +201,10 @@ def forget(experiment: Experiment) -> None:
 
 def fetch_data(plan: Plan, project: Project, listener: Listener) -> None:
     """Pull datasets that are not there from the DVC remote, where the project has one."""
-    root = project.root
     for name in sorted({cell.spec.data.dataset for cell in plan.cells}):
-        here = (project.home(name) / "data" / name / "dataset.json").is_file()
-        if not here and at_hand(name, root) and (root / "data.dvc").is_file() and not dvc.inside_stage():
+        if is_pulled_by_a_run(name, project):
             listener(Notice(f"pulling data/{name} from the DVC remote"))
-            dvc.pull(root, f"data/{name}")
+            dvc.pull(project.root, f"data/{name}")
 
 
 def tell_stand_ins(experiment: Experiment, listener: Listener) -> None:
