@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import ticketlab
 from ticketlab.cli.main import app
+from ticketlab.datasets.expected import UNKNOWN, expected_manifest
+from ticketlab.datasets.manifest import read_manifest
+from ticketlab.datasets.pins import write_pins
 from ticketlab.datasets.places import link_of
+from ticketlab.datasets.shape import ImageShape
 from ticketlab.datasets.sources import add
+from ticketlab.datasets.synthetic import stand_in
 from ticketlab.errors import DataError
+from ticketlab.run.estimate import estimate
 from ticketlab.run.events import Event
 from ticketlab.run.experiment import Experiment
 from ticketlab.run.missing import Missing, all_missing
+from ticketlab.spec.catalog import KNOWN, DatasetFacts
 
 PAGE = """\
 name: far
@@ -27,6 +38,15 @@ matrix:
   seed: [0, 1]
 compute: {device: cpu, threads: 1}
 """.replace("SHA", "0" * 64)
+
+SMALL = """\
+name: small
+data: {{dataset: {dataset}}}
+model: {{kind: mlp, hidden: [4]}}
+arms: [dense]
+train: {{objective: cross_entropy, steps: 2, batch: 4}}
+compute: {{device: cpu, threads: 1}}
+"""
 
 
 @pytest.fixture
@@ -106,3 +126,63 @@ def test_what_is_done_already_needs_no_images_and_done_afresh_keeps_what_there_i
     with pytest.raises(Missing):
         ticketlab.run(experiment, fresh=True)
     assert experiment.pending() == []
+
+
+@pytest.mark.parametrize("name", sorted(KNOWN))
+def test_every_known_dataset_can_be_planned_without_it(name: str, tmp_path: Path) -> None:
+    known, found = KNOWN[name], expected_manifest(tmp_path, name)
+    assert found.shape == ImageShape(known.channels, known.size, known.classes)
+    assert found.counts == {"train": known.train, "test": known.test}
+    assert (found.labels, found.kept == "index") == (known.labels, known.streamed)
+    assert (UNKNOWN in found.sha256.values()) == (known.pinned is None)
+
+
+def test_a_plan_on_the_catalogues_word_says_what_is_missing_and_no_digest(page: Path) -> None:
+    page.write_text(PAGE.replace("cifar10", "cifar100"))
+    found = estimate(ticketlab.plan(page))
+    assert {step.digest for step in found.steps} == {""}
+    assert "get it with `ticketlab data add cifar100`" in found.missing[0]
+    assert next(iter(found.networks.values())).multiply_adds > 0
+    with pytest.raises(Missing):
+        ticketlab.run(ticketlab.plan(page))
+
+
+def test_a_dataset_that_is_neither_there_nor_known_is_planned_by_nobody(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="the dataset unheard-of is not in this project"):
+        expected_manifest(tmp_path, "unheard-of")
+    stand_in(KNOWN["cifar10"], tmp_path)
+    assert expected_manifest(tmp_path, "noise-like-cifar10") == read_manifest(tmp_path, "noise-like-cifar10")
+
+
+@pytest.mark.long
+def test_what_a_run_pulls_from_dvc_is_planned_again_with_all_that_is_known_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = DatasetFacts("noise-like-mnist", "noise", 1, 28, 10, 128, 128, "none: noise", "made by a smoke run")
+    small = replace(small, class_names=tuple("0123456789"))
+    root = tmp_path / "project"
+    root.mkdir()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    stand_in(replace(KNOWN["mnist"], class_names=small.class_names), root)
+    for command in (
+        ("git", "init", "-q"),
+        (sys.executable, "-m", "dvc", "init", "-q"),
+        (sys.executable, "-m", "dvc", "remote", "add", "-d", "here", str(tmp_path / "remote")),
+        (sys.executable, "-m", "dvc", "add", "data"),
+        (sys.executable, "-m", "dvc", "push"),
+    ):
+        subprocess.run(command, cwd=root, check=True, capture_output=True)
+    write_pins(root)
+    shutil.rmtree(root / "data")
+    shutil.rmtree(root / ".dvc" / "cache")
+    page = SMALL.format(dataset=small.name)
+    (root / "small.yaml").write_text(page)
+
+    monkeypatch.setitem(KNOWN, small.name, small)
+    before = ticketlab.plan(root / "small.yaml")
+    assert UNKNOWN in before.plan.cells[0].files.values()
+    outcome = ticketlab.run(before)
+    assert outcome.failures == []
+    after = ticketlab.plan(root / "small.yaml")
+    assert UNKNOWN not in after.plan.cells[0].files.values()
+    assert after.pending() == []

@@ -171,7 +171,7 @@ def show_plan(found: Estimate) -> None:
     for step in found.steps:
         state = "cached" if step.cached else (f"~{step.seconds:.0f} s" if step.seconds else "to do")
         length = f"{step.steps} steps" if step.steps else step.note
-        _say(f"  {step.digest[:12]}  {state:>8}  {step.arm:16} {step.title}  {length}")
+        _say(f"  {step.digest[:12]:12}  {state:>8}  {step.arm:16} {step.title}  {length}")
     for one in found.missing:
         _say(f"missing: {one}")
     _say(f"memory for weights, gradients and moments: {found.memory / 2**20:.0f} MiB")

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from ticketlab.datasets.expected import UNKNOWN
 from ticketlab.datasets.shape import ImageShape
 from ticketlab.models.build import build
 from ticketlab.models.cost import NetworkCost, cost
@@ -28,7 +29,10 @@ PROBE_BATCH = 16
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """One step: what it is, where it stands, and (trainings) its multiply-adds."""
+    """One step: what it is, where it stands, and (trainings) its multiply-adds.
+
+    The digest is empty where that of the dataset is not known, since the dataset is not there.
+    """
 
     title: str
     arm: str
@@ -74,7 +78,7 @@ def estimate(experiment: Experiment) -> Estimate:
             PlannedStep(
                 title=step.title,
                 arm=address.name,
-                digest=step.digest,
+                digest="" if UNKNOWN in address.cell.files.values() else step.digest,
                 cached=cached,
                 steps=length,
                 multiply_adds=work,
