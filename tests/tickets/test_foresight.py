@@ -8,9 +8,13 @@ from typing import Any, Literal, get_args, get_origin
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
-from ticketlab.spec.drawing import Drawn, Probed, Schedule
+from ticketlab.datasets.shape import ImageShape
+from ticketlab.models.cost import cost
+from ticketlab.spec.drawing import Drawn, Schedule
 from ticketlab.spec.foresight import ByLoss, DataFree, NtkSap, Px
+from ticketlab.spec.probed import Probe, Probed
 from ticketlab.spec.ticket import Ticket
 from ticketlab.tickets.scoring import score
 
@@ -99,3 +103,21 @@ def test_single_and_double_precision_draw_the_same_mask(
             )
             differing = sum(int((single[layer] != double[layer]).sum()) for layer in single)
             assert differing <= 1e-3 * single.size, (member, density)
+
+
+@pytest.mark.parametrize("options", settings())
+@pytest.mark.parametrize("model", ["lenet", "resnet"])
+def test_a_plan_counts_the_multiply_adds_that_scores_take(
+    options: Drawn, model: str, bench: Callable[..., Any]
+) -> None:
+    whole = bench(model)
+    forward = sum(one.multiply_adds for one in cost(whole.networks, ImageShape(*whole.images.shape[1:3], 10)).values())
+    if isinstance(options, Probed):
+        options = options.model_copy(update={"probe": Probe(per_class=1)})
+    with FlopCounterMode(display=False) as counter:
+        score(options, whole.subject())
+    planned = options.works_through(len(whole.labels)) * forward
+    done = counter.get_total_flops() / 2
+    # Without max-pools PX sends one image through its squares, however many there are; a plan counts all of them.
+    least = 0.4 if isinstance(options, Px) else 0.6
+    assert least * planned <= done <= 1.4 * planned, (done / forward, planned / forward)

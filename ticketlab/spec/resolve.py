@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from ticketlab.spec.arm import ArmChoice, Dense
 from ticketlab.spec.catalog import KNOWN
-from ticketlab.spec.drawing import Probed
 from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.labelling import label_kind
 from ticketlab.spec.language import place_at
 from ticketlab.spec.metric import metrics_of
+from ticketlab.spec.probed import Probed
 from ticketlab.spec.ticket import NoTicket
 
 if TYPE_CHECKING:
