@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Protocol
+
+SMALL = 0.001
+"""Densities below have more than two decimals in per cent."""
 
 
 class Row(Protocol):
@@ -39,7 +43,7 @@ def cells(results: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """Column heads and rows of text, in the order of the results."""
     names = list(dict.fromkeys(name for result in results for name in result.metrics))
     rows = [
-        [result.name, f"{result.density:.2%}", *(_spelled(result.metrics.get(name)) for name in names)]
+        [result.name, share(result.density), *(_spelled(result.metrics.get(name)) for name in names)]
         for result in results
     ]
     return ["arm", "density", *names], rows
@@ -73,7 +77,7 @@ def _layers(results: Sequence[Row]) -> list[str]:
     masked = [one for one in results if one.layer_densities]
     layers = dict.fromkeys(layer for one in masked for layer in one.layer_densities)
     head = ["layer", *(one.name for one in masked)]
-    rows = [[layer, *(_share(one.layer_densities.get(layer)) for one in masked)] for layer in layers]
+    rows = [[layer, *(_kept(one.layer_densities.get(layer)) for one in masked)] for layer in layers]
     lines = ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]
     return _section("Density by layer", lines if layers else [])
 
@@ -82,8 +86,16 @@ def _section(title: str, lines: Sequence[str]) -> list[str]:
     return ["", f"## {title}", "", *lines] if lines else []
 
 
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{value:.2%}" if value else "**0**"
+def share(value: float) -> str:
+    """A density in per cent: two decimals, or as many as two digits take, so that little is not taken for nothing."""
+    if not 0 < value < SMALL:
+        return f"{value:.2%}"
+    decimals = 1 - math.floor(math.log10(100 * value))
+    return f"{100 * value:.{decimals}f}".rstrip("0") + "%"
+
+
+def _kept(value: float | None) -> str:
+    return "" if value is None else share(value) if value else "**0**"
 
 
 def _spelled(value: float | None) -> str:
