@@ -1,4 +1,4 @@
-"""Image folders: DIR/train/<class>/ and DIR/test/<class>/, or DIR/<class>/ of which a tenth is set aside as test."""
+"""Image folders: DIR/train/<class>/ and DIR/test/<class>/ (or val/), or DIR/<class>/ of which a tenth is set aside as test."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from ticketlab.errors import DataError
 from ticketlab.randomness import Key
 
 _ENDINGS = {".png", ".jpg", ".jpeg"}
+_TEST_FOLDERS = ("test", "val")
+"""Where the test pictures are; of both, the first counts."""
+
+_LAYOUTS = "give DIR with one folder of pictures per class, or with train/ and test/ (or val/) that have these"
 _TEST_KEY = Key(0, ("imagefolder", "test"))
 
 Listing = dict[str, list[Path]]
@@ -47,11 +51,12 @@ def _listings(source: Path) -> dict[SplitName, Listing]:
     """The pictures of both splits."""
     if not source.is_dir():
         raise DataError("there is no such folder", where=str(source))
-    if (source / "train").is_dir() and (source / "test").is_dir():
-        train, test = _listing(source / "train"), _listing(source / "test")
+    tests = next((source / name for name in _TEST_FOLDERS if (source / name).is_dir()), None)
+    if (source / "train").is_dir() and tests:
+        train, test = _listing(source / "train"), _listing(tests)
         if train.keys() != test.keys():
             odd = ", ".join(sorted(train.keys() ^ test.keys()))
-            raise DataError(f"train and test have different classes: {odd}", where=str(source))
+            raise DataError(f"train and {tests.name} have different classes: {odd}", where=str(source))
         return {"train": train, "test": test}
     return _set_aside(_listing(source))
 
@@ -66,7 +71,7 @@ def _listing(folder: Path) -> Listing:
     empty = [name for name, paths in listing.items() if not paths]
     if empty or not listing:
         what = f"the class folder {empty[0]} has no .png or .jpg pictures" if empty else "there are no class folders"
-        raise DataError(what, where=str(folder), mend="give DIR with one folder of pictures per class")
+        raise DataError(what, where=str(folder), mend=_LAYOUTS)
     return listing
 
 
