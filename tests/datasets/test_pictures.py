@@ -121,6 +121,27 @@ def test_other_files_hidden_folders_and_capital_endings(tmp_path):
     assert len(splits["train"].labels) + len(splits["test"].labels) == 2
 
 
+def test_the_test_split_may_be_called_val_as_elsewhere(tmp_path):
+    fill(tmp_path / "train", ["a", "b"], 3)
+    fill(tmp_path / "val", ["a", "b"], 2)
+    splits, names = folder.read(tmp_path, 8)
+    assert names == ("a", "b")
+    assert {split: len(part.labels) for split, part in splits.items()} == {"train": 6, "test": 4}
+    fill(tmp_path / "test", ["a", "b"], 1)
+    splits, _ = folder.read(tmp_path, 8)
+    assert len(splits["test"].labels) == 2
+
+
+def test_what_is_said_of_a_folder_in_no_layout_names_both(tmp_path):
+    fill(tmp_path / "train", ["a", "b"], 3)
+    with pytest.raises(DataError, match="class folder train has no") as caught:
+        folder.read(tmp_path, 8)
+    assert "train/ and test/ (or val/)" in caught.value.mend
+    fill(tmp_path / "val", ["a"], 1)
+    with pytest.raises(DataError, match="train and val have different classes: b"):
+        folder.read(tmp_path, 8)
+
+
 def test_unusable_folders_say_why(tmp_path):
     with pytest.raises(DataError, match="no such folder"):
         folder.read(tmp_path / "absent", 8)

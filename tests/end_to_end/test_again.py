@@ -34,7 +34,7 @@ def test_a_plan_shows_that_every_step_is_there(finished: Any) -> None:
     steps = [line for line in answer.out.splitlines() if line.startswith("  ") and "cached" in line]
     assert len(steps) == 23
     assert "to do" not in answer.out
-    assert "estimated time: 0.0 min" in answer.out
+    assert "estimated time: 0 s" in answer.out
 
 
 def test_afresh_the_same_bits_are_found_and_a_run_of_its_own_is_recorded(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ticketlab.report.table import cells, markdown, spelled
+import pytest
+
+from ticketlab.report.table import cells, markdown, share, spelled
 
 
 @dataclass(frozen=True)
@@ -69,3 +71,31 @@ def test_what_a_forward_costs_has_a_column_for_every_mask_and_the_share_of_the_d
 
 def test_rounds_are_said_once_for_all_layers_that_died_in_them() -> None:
     assert spelled({"a": 1, "b": 7, "c": 1, "d": 0}) == "a, c (round 1), b (round 7), d (in training)"
+
+
+@pytest.mark.parametrize(
+    ("density", "said"),
+    [
+        (1.0, "100.00%"),
+        (0.25, "25.00%"),
+        (0.00123, "0.12%"),
+        (0.001, "0.10%"),
+        (0.00099, "0.099%"),
+        (5.4e-5, "0.0054%"),
+        (1 / 200_704, "0.0005%"),
+        (1e-12, "0.0000000001%"),
+        (0.0, "0.00%"),
+    ],
+)
+def test_little_is_not_taken_for_nothing(density: float, said: str) -> None:
+    assert share(density) == said
+    if 0 < density < 1:
+        assert float(said.rstrip("%")) / 100 == pytest.approx(density, rel=0.05)
+
+
+def test_one_weight_that_is_left_of_a_layer_shows_and_none_stands_out() -> None:
+    row = Found("ticket", 5.4e-5, layer_densities={"one": 1 / 200_704, "none": 0.0})
+    page = markdown("x", [row])
+    assert "| ticket | 0.0054% |" in page
+    assert "| one | 0.0005% |" in page
+    assert "| none | **0** |" in page

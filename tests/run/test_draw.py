@@ -21,10 +21,11 @@ from ticketlab.run.steps.networks import initial_networks
 from ticketlab.run.store import Store
 from ticketlab.spec.catalog import KNOWN
 from ticketlab.spec.compute import Compute
-from ticketlab.spec.drawing import Probe, Probed, Schedule
+from ticketlab.spec.drawing import Schedule
 from ticketlab.spec.foresight import SynFlow, SynFlowL2
 from ticketlab.spec.model import Mlp, Sngan
 from ticketlab.spec.optimizer import Adam
+from ticketlab.spec.probed import Probe, Probed
 from ticketlab.spec.ticket import Random
 from ticketlab.spec.train import CrossEntropy, Hinge
 from ticketlab.tickets.file import read

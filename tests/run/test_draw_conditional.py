@@ -18,10 +18,11 @@ from ticketlab.run.execute import Executor
 from ticketlab.run.store import Store
 from ticketlab.spec.catalog import KNOWN
 from ticketlab.spec.compute import Compute
-from ticketlab.spec.drawing import Drawn, Probe, Schedule
+from ticketlab.spec.drawing import Drawn, Schedule
 from ticketlab.spec.foresight import NtkSap, Px, Snip, SynFlow
 from ticketlab.spec.modelling import ModelChoice
 from ticketlab.spec.optimizer import Adam
+from ticketlab.spec.probed import Probe
 from ticketlab.spec.task import GAN, Task
 from ticketlab.spec.train import Hinge
 from ticketlab.tickets.file import read

@@ -19,6 +19,7 @@ from ticketlab.ledger.statement import facts
 from ticketlab.metrics import inception
 from ticketlab.run.events import Event, Notice
 from ticketlab.run.experiment import Experiment
+from ticketlab.run.missing import Missing
 from ticketlab.run.project import Project
 from ticketlab.run.verify import verify
 from ticketlab.run.wanted_file import pinned, with_files
@@ -91,13 +92,17 @@ def test_where_the_file_lies_changes_no_step_and_its_content_changes_what_is_mea
     assert {kind for digest, kind in before.items() if digest not in after} == {"statistics", "evaluate"}
 
 
-def test_a_file_that_is_not_there_or_another_stops_the_run_in_one_line(project: Path) -> None:
+def test_a_file_that_is_not_there_or_another_stops_the_run_before_its_first_step_in_one_line(project: Path) -> None:
     extractor = written(project)
     for changes, said in (({"file": "none.pth"}, "no such file"), ({"sha256": "a" * 64}, "the sha256 of this file is")):
-        (failure,) = ticketlab.run(opened(project, {**extractor, **changes})).failures
-        assert said in failure.error.what
-        assert failure.error.where
-        assert "`inception`" in failure.error.mend
+        experiment = opened(project, {**extractor, **changes})
+        with pytest.raises(Missing) as caught:
+            ticketlab.run(experiment)
+        (problem,) = caught.value.problems
+        assert said in problem.what
+        assert problem.where
+        assert "`inception`" in problem.mend
+        assert experiment.pending() == list(experiment.plan.steps())
 
 
 def test_a_file_is_found_by_its_path_then_by_its_name_among_the_weights(project: Path) -> None:

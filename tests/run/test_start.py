@@ -220,7 +220,7 @@ def refused(project: Path, start: dict[str, str], said: str, width: int = 4) -> 
 def test_files_that_are_not_what_was_asked_for_are_refused_in_one_line(project: Path) -> None:
     start = {**written(project, theirs()), "names": "torchvision"}
     assert refused(project, {**start, "names": "moco"}, "not the `moco` weights")
-    assert refused(project, start, "another shape of conv1.weight", width=8)
+    assert refused(project, start, r"another shape of conv1.weight \(8x3x7x7, in the file 4x3x7x7\)", width=8)
     assert refused(
         project, {**written(project, theirs(channels=1)), "names": "torchvision"}, "another shape of conv1.weight"
     )
@@ -242,6 +242,23 @@ def test_a_model_without_a_residual_backbone_refuses_a_start_when_the_spec_is_re
         )
         with pytest.raises(SpecError, match=said):
             ticketlab.load_spec(file)
+
+
+def test_weights_of_colour_are_refused_on_gray_images_when_the_spec_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "page.yaml"
+    moco, clip = (f"{{kind: file, file: w.pth, sha256: '{'0' * 64}', names: {names}}}" for names in ("moco", "clip"))
+
+    def asked(start: str, dataset: str) -> None:
+        model = f"{{kind: imagenet_resnet, depth: 18, start: {start}}}"
+        train = "{objective: cross_entropy, steps: 1}"
+        file.write_text(f"name: x\ndata: {{dataset: {dataset}}}\nmodel: {model}\ntrain: {train}\n")
+        ticketlab.load_spec(file)
+
+    for start in (moco, "{kind: torchvision}"):
+        with pytest.raises(SpecError, match=r"model\.start: these weights are of images in colour.*mnist are gray"):
+            asked(start, "mnist")
+        asked(start, "cifar10")
+    asked(clip, "mnist")
 
 
 def test_a_smoke_run_says_what_stands_in_for_a_file_that_is_not_here(project: Path) -> None:

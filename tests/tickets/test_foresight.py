@@ -8,10 +8,14 @@ from typing import Any, Literal, get_args, get_origin
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
+from ticketlab.datasets.shape import ImageShape
 from ticketlab.errors import TicketlabError
-from ticketlab.spec.drawing import Drawn, Probed, Schedule
+from ticketlab.models.cost import cost
+from ticketlab.spec.drawing import Drawn, Schedule
 from ticketlab.spec.foresight import ByLoss, DataFree, NtkSap, Px
+from ticketlab.spec.probed import Probe, Probed
 from ticketlab.spec.ticket import Ticket
 from ticketlab.tickets.scoring import score
 
@@ -112,3 +116,21 @@ def test_scores_by_batch_statistics_need_two_images_at_a_time(bench: Callable[..
     ):
         score(method, made.subject(sizes=(1,) * 8))
     assert score(method, made.subject(sizes=(2,) * 4))
+
+
+@pytest.mark.parametrize("options", settings())
+@pytest.mark.parametrize("model", ["lenet", "resnet"])
+def test_a_plan_counts_the_multiply_adds_that_scores_take(
+    options: Drawn, model: str, bench: Callable[..., Any]
+) -> None:
+    whole = bench(model)
+    forward = sum(one.multiply_adds for one in cost(whole.networks, ImageShape(*whole.images.shape[1:3], 10)).values())
+    if isinstance(options, Probed):
+        options = options.model_copy(update={"probe": Probe(per_class=1)})
+    with FlopCounterMode(display=False) as counter:
+        score(options, whole.subject())
+    planned = options.works_through(len(whole.labels)) * forward
+    done = counter.get_total_flops() / 2
+    # Without max-pools PX sends one image through its squares, however many there are; a plan counts all of them.
+    least = 0.4 if isinstance(options, Px) else 0.6
+    assert least * planned <= done <= 1.4 * planned, (done / forward, planned / forward)

@@ -8,7 +8,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ticketlab.randomness import Key
-from ticketlab.spec.drawing import Probed, Schedule
+from ticketlab.spec.drawing import Schedule
+from ticketlab.spec.probed import Probed
 from ticketlab.tickets.draw import draw_round
 from ticketlab.tickets.mask import Mask
 from ticketlab.tickets.scoring import score

@@ -23,7 +23,12 @@ def add(
     ],
     origin: Annotated[
         Path | None,
-        typer.Option("--from", metavar="DIR", help="Folder or archive with the original files; default: download."),
+        typer.Option(
+            "--from",
+            metavar="DIR",
+            help="Folder or archive with the original files; default: download. Of an image folder: train/CLASS/ and "
+            "test/CLASS/ (or val/CLASS/), else CLASS/, of each of which a tenth is set aside as the test split.",
+        ),
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the dataset in specs; default: the source's.")] = None,
     size: Annotated[int | None, typer.Option(help="Side in pixels that an image folder is brought to.")] = None,

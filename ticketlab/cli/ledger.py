@@ -91,6 +91,7 @@ def list_entries(as_json: Json = False) -> None:
     from dataclasses import asdict
 
     from ticketlab.ledger.listing import summary
+    from ticketlab.report.table import share
 
     _, chain = _chain()
     for entry in chain.entries():
@@ -98,7 +99,7 @@ def list_entries(as_json: Json = False) -> None:
         if as_json:
             print(json.dumps(asdict(found), default=str))
             continue
-        density = "" if found.density is None else f"{found.density:.2%}"
+        density = "" if found.density is None else share(found.density)
         came_out = "" if found.metric is None else f"{found.metric[0]} {found.metric[1]:.4g}"
         if found.result is not None:
             came_out = found.result + {"files": ", of files only", "redone": ", done again", None: ""}[found.mode]

@@ -59,7 +59,8 @@ def _run(experiment: Experiment, fresh: bool, engage: Engage) -> bool:
     with clean_stop() as stopping, screen(experiment.plan.name, console) as listener:
         outcome = run_experiment(experiment, listener, fresh=fresh, stopping=stopping, engage=engage)
     show_outcome(experiment.plan.name, outcome, console)
-    print(f"results, samples and curves: {_shown(outcome.folder)}")
+    if outcome.folder.is_dir():
+        print(f"results, samples and curves: {_shown(outcome.folder)}")
     if not experiment.project.smoke:
         print("compare runs: ticketlab ui        what was recorded: ticketlab ledger list")
     return not outcome.failures

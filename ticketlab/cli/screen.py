@@ -68,7 +68,7 @@ class _Now:
         if self.started is None or self.started.length is None or self.speed is None:
             return ""
         seconds = max(0.0, (self.started.length - self.step) / self.speed)
-        return f"{seconds:.0f} s left" if seconds < 120 else f"{seconds / 60:.0f} min left"
+        return f"{duration(seconds)} left"
 
 
 @contextmanager
@@ -169,8 +169,23 @@ def show_plan(found: Estimate) -> None:
             f"{name}: {network.parameters:,} parameters (weights: {prunable}), {network.multiply_adds:,} multiply-adds an image"
         )
     for step in found.steps:
-        state = "cached" if step.cached else (f"~{step.seconds:.0f} s" if step.seconds else "to do")
+        state = "cached" if step.cached else (f"~{duration(step.seconds)}" if step.seconds else "to do")
         length = f"{step.steps} steps" if step.steps else step.note
-        _say(f"  {step.digest[:12]}  {state:>8}  {step.arm:16} {step.title}  {length}")
+        _say(f"  {step.digest[:12]:12}  {state:>10}  {step.arm:16} {step.title}  {length}")
+    for one in found.missing:
+        _say(f"missing: {one}")
     _say(f"memory for weights, gradients and moments: {found.memory / 2**20:.0f} MiB")
-    _say(f"estimated time: {found.seconds / 60:.1f} min here ({found.speed / 1e9:.1f} G multiply-adds/s measured)")
+    measured = f"{found.speed / 1e9:.1f} G multiply-adds/s measured on {found.device}"
+    _say(f"estimated time: {duration(found.seconds)} here, roughly ({measured}; layers alone are counted)")
+
+
+def duration(seconds: float) -> str:
+    """A time in its two largest units that matter."""
+    minutes, hours = round(seconds / 60), round(seconds / 3600)
+    if seconds < 119.5:
+        return f"{seconds:.0f} s"
+    if minutes < 120:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{hours // 24} d {hours % 24} h"

@@ -11,6 +11,8 @@ from ticketlab.errors import DataError
 ENDINGS = (".jpeg", ".jpg", ".png", ".webp")
 """What the name of a picture ends in, in small letters or capitals."""
 
+_LAYOUTS = "give DIR with one folder of pictures per class, or with train/ and test/ (or val/) that have these"
+
 
 def classes_in(folder: Path) -> list[str]:
     """The names of the class folders in a folder, sorted; hidden ones are none.
@@ -21,7 +23,7 @@ def classes_in(folder: Path) -> list[str]:
     _refuse_lost(entries)
     names = [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
     if not names:
-        raise DataError("there are no class folders", where=str(folder), mend="one folder of pictures per class")
+        raise DataError("there are no class folders", where=str(folder), mend=_LAYOUTS)
     return names
 
 
@@ -40,7 +42,7 @@ def pictures_in(folder: Path) -> list[str]:
         raise DataError(
             f"the class folder {folder.name} has no pictures ({', '.join(ENDINGS)})",
             where=str(folder),
-            mend="give DIR with one folder of pictures per class",
+            mend=_LAYOUTS,
         )
     return [entry.name for entry in pictures]
 

@@ -1,4 +1,4 @@
-"""Image folders: DIR/train/<class>/ and DIR/test/<class>/, or DIR/<class>/ of which a tenth is set aside as test."""
+"""Image folders: DIR/train/<class>/ and DIR/test/<class>/ (or val/), or DIR/<class>/ of which a tenth is set aside as test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from ticketlab.datasets.pictures import open_square, refuse_many
 from ticketlab.errors import DataError
 from ticketlab.randomness import Key
 
-_SPLITS: tuple[SplitName, ...] = ("train", "test")
+_TEST_FOLDERS = ("test", "val")
+"""Where the test pictures are; of both, the first counts."""
+
 _TEST_KEY = Key(0, ("imagefolder", "test"))
 
 Listing = dict[str, list[Path]]
@@ -47,24 +49,27 @@ def read(source: Path, size: int) -> tuple[dict[SplitName, Split], tuple[str, ..
 
 def passed_over(source: Path) -> list[str]:
     """What `read` takes no notice of, by its path from `source` on; hidden names aside."""
-    return class_folders.passed_over(source, _SPLITS if _is_split(source) else ())
+    return class_folders.passed_over(source, _splits(source))
 
 
 def _listings(source: Path) -> dict[SplitName, Listing]:
     """The pictures of both splits."""
     if not source.is_dir():
         raise DataError("there is no such folder", where=str(source))
-    if _is_split(source):
-        train, test = (_listing(source / split) for split in _SPLITS)
+    splits = _splits(source)
+    if splits:
+        train, test = (_listing(source / split) for split in splits)
         if train.keys() != test.keys():
             odd = ", ".join(sorted(train.keys() ^ test.keys()))
-            raise DataError(f"train and test have different classes: {odd}", where=str(source))
+            raise DataError(f"{' and '.join(splits)} have different classes: {odd}", where=str(source))
         return {"train": train, "test": test}
     return _set_aside(_listing(source))
 
 
-def _is_split(source: Path) -> bool:
-    return all((source / split).is_dir() for split in _SPLITS)
+def _splits(source: Path) -> tuple[str, ...]:
+    """The folders of the two splits; none where the pictures are not divided."""
+    tests = [name for name in _TEST_FOLDERS if (source / name).is_dir()]
+    return ("train", tests[0]) if tests and (source / "train").is_dir() else ()
 
 
 def _listing(folder: Path) -> Listing:

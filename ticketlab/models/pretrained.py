@@ -114,11 +114,11 @@ def _check(origin: Origin, found: Mapping[str, Tensor], wanted: Mapping[str, Ten
     problems.pop("", None)
     for problem, names in problems.items():
         if names:
-            some = ", ".join(name[:80] for name in names[:3]) + (", ..." if len(names) > 3 else "")
+            some = ", ".join(_told(name, found, wanted) for name in names[:3]) + (", ..." if len(names) > 3 else "")
             raise DataError(
                 f"these are not the `{origin.name}` weights of this network: {problem} {some}",
                 where=where,
-                mend="the depth and width that the weights were made for, or another file",
+                mend="the depth, width and channels of images that the weights were made for, or another file",
             )
 
 
@@ -133,6 +133,14 @@ def _fault(name: str, tensor: Tensor, own: Tensor) -> str:
     if name.endswith(VARIANCE) and (tensor < 0).any():
         return "some variances are below zero in"
     return ""
+
+
+def _told(name: str, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
+    """A tensor's name, with both shapes where they differ."""
+    if name not in found or name not in wanted or found[name].shape == wanted[name].shape:
+        return name[:80]
+    theirs, ours = ("x".join(map(str, tensors[name].shape)) or "one number" for tensors in (found, wanted))
+    return f"{name} ({ours}, in the file {theirs})"
 
 
 def _plain(tensor: Tensor, own: Tensor) -> bool:

@@ -82,19 +82,27 @@ class Plan:
                     yield address, step
 
 
-def plan(loaded: LoadedSpec, home: Callable[[str], Path], name: str | None = None) -> Plan:
+Describe = Callable[[Path, str], Manifest]
+"""From a folder with data/ and the name of a dataset to what is planned on."""
+
+
+def plan(
+    loaded: LoadedSpec, home: Callable[[str], Path], name: str | None = None, describe: Describe = read_manifest
+) -> Plan:
     """The plan of a loaded, resolved spec; pure but for reading manifests; `home(dataset)` is the folder whose data/ has it.
 
     `name` is the folder its results go to; the spec's own by default.
     """
-    cells = tuple(plan_cell(cell, home) for cell in loaded.cells)
+    cells = tuple(plan_cell(cell, home, describe=describe) for cell in loaded.cells)
     return Plan(name or loaded.spec.name, loaded.file, loaded.text_sha256, cells)
 
 
-def plan_cell(cell: Cell, home: Callable[[str], Path], threads: int | None = None) -> CellPlan:
+def plan_cell(
+    cell: Cell, home: Callable[[str], Path], threads: int | None = None, describe: Describe = read_manifest
+) -> CellPlan:
     """The plan of one resolved cell; `threads` is the number of them where its spec names none, by default this machine's."""
     spec = cell.spec
-    manifest = read_manifest(home(spec.data.dataset), spec.data.dataset)
+    manifest = describe(home(spec.data.dataset), spec.data.dataset)
     total = manifest.counts["train"]
     assert spec.data.size is not None, "the spec was not resolved"
     assert spec.data.scaling is not None, "the spec was not resolved"

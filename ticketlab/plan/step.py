@@ -79,7 +79,7 @@ class Step:
         return {
             **asked,
             "made_by": self._makers(),
-            "decided": [found for one in self._sections() if (found := decided(one))],
+            "decided": [found for one in self.sections() if (found := decided(one))],
         }
 
     def sources(self) -> tuple[str, ...]:
@@ -93,7 +93,8 @@ class Step:
             found.update(_made_by(getattr(self, item.name)))
         return sorted(name for name in found if name)
 
-    def _sections(self) -> Iterator[Section]:
+    def sections(self) -> Iterator[Section]:
+        """Every choice and section among the asked values."""
         for item in fields(self):
             yield from _sections_in(getattr(self, item.name))
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Protocol
+
+SMALL = 0.001
+"""Densities below have more than two decimals in per cent."""
 
 
 class Row(Protocol):
@@ -44,7 +48,7 @@ def cells(results: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """Column heads and rows of text, in the order of the results."""
     names = list(dict.fromkeys(name for result in results for name in result.metrics))
     rows = [
-        [result.name, f"{result.density:.2%}", *(_spelled(result.metrics.get(name)) for name in names)]
+        [result.name, share(result.density), *(_spelled(result.metrics.get(name)) for name in names)]
         for result in results
     ]
     return ["arm", "density", *names], rows
@@ -75,14 +79,14 @@ def spelled(collapsed: Mapping[str, int]) -> str:
 
 def _layers(results: Sequence[Row]) -> list[str]:
     """Densities layer by layer, a column for every result that has a mask; networks of other layers leave gaps."""
-    shares = {one.name: {layer: _share(share) for layer, share in one.layer_densities.items()} for one in results}
+    shares = {one.name: {layer: _kept(density) for layer, density in one.layer_densities.items()} for one in results}
     return _section("Density by layer", _by_result("layer", shares))
 
 
 def _multiply_adds(results: Sequence[Row]) -> list[str]:
     """What a forward of one image costs under each mask, and the share of the dense network's cost that this is."""
     costs = {
-        one.name: {network: f"{kept:,} ({kept / dense:.2%})" for network, (kept, dense) in one.multiply_adds.items()}
+        one.name: {network: f"{kept:,} ({share(kept / dense)})" for network, (kept, dense) in one.multiply_adds.items()}
         for one in results
     }
     return _section("Multiply-adds of one image", _by_result("network", costs))
@@ -103,8 +107,16 @@ def _section(title: str, lines: Sequence[str]) -> list[str]:
     return ["", f"## {title}", "", *lines] if lines else []
 
 
-def _share(value: float) -> str:
-    return f"{value:.2%}" if value else "**0**"
+def share(value: float) -> str:
+    """A density in per cent: two decimals, or as many as two digits take, so that little is not taken for nothing."""
+    if not 0 < value < SMALL:
+        return f"{value:.2%}"
+    decimals = 1 - math.floor(math.log10(100 * value))
+    return f"{100 * value:.{decimals}f}".rstrip("0") + "%"
+
+
+def _kept(value: float) -> str:
+    return share(value) if value else "**0**"
 
 
 def _spelled(value: float | None) -> str:

@@ -10,24 +10,29 @@ from typing import Any
 
 import torch
 
-from ticketlab.datasets.shape import ImageShape
-from ticketlab.models.build import build
-from ticketlab.models.cost import NetworkCost, cost
-from ticketlab.plan.steps import Images, Start, Train
-from ticketlab.randomness import Key
+from ticketlab.datasets.expected import UNKNOWN
+from ticketlab.errors import EnvironmentProblem
+from ticketlab.models.cost import NetworkCost
+from ticketlab.plan.steps import Start, Train
+from ticketlab.run.device import chosen
 from ticketlab.run.experiment import Experiment
+from ticketlab.run.missing import all_missing
 from ticketlab.run.store import Result
-from ticketlab.spec.model import ModelChoice
+from ticketlab.run.work import cost_of, multiply_adds
+from ticketlab.spec.catalog import facts
 
 BYTES = 4
 PROBE_CHANNELS = 64
 PROBE_SIDE = 32
-PROBE_BATCH = 16
+PROBE_BATCH = {"cpu": 16, "cuda": 512, "mps": 128}
 
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """One step: what it is, where it stands, and (trainings) its multiply-adds."""
+    """One step: what it is, where it stands, its multiply-adds (see `ticketlab.run.work`).
+
+    The digest is empty where that of the dataset is not known, since the dataset is not there.
+    """
 
     title: str
     arm: str
@@ -41,7 +46,11 @@ class PlannedStep:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A plan with its cost. `seconds` are for what is not cached, at the convolution speed measured just now."""
+    """A plan with its cost. `seconds` are for what is not cached, at the convolution speed measured just now on `device`.
+
+    That is the one the spec asks for, or the CPU where this machine has no such device. `missing` is what a run would
+    refuse to begin without, each with how to get it.
+    """
 
     name: str
     networks: dict[str, NetworkCost]
@@ -49,6 +58,8 @@ class Estimate:
     memory: int
     seconds: float
     speed: float = field(metadata={"unit": "multiply-adds per second"})
+    device: str
+    missing: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -57,19 +68,20 @@ class Estimate:
 
 def estimate(experiment: Experiment) -> Estimate:
     """Sizes, multiply-adds, memory (bytes of weights, gradients, two moments) and time of an experiment's plan."""
-    speed = convolution_speed()
     first = next(experiment.plan.arms()).cell
-    networks = _cost_of(first.spec.model, next(iter(_trainings(experiment))).images)
+    device = _device_of(first.spec.compute.device)
+    speed = convolution_speed(device)
+    networks = cost_of(first.spec.model, next(iter(_trainings(experiment))).images)
     steps = []
     for address, step in experiment.plan.steps():
-        work = training_multiply_adds(step) if isinstance(step, Train) else 0
+        work = multiply_adds(step, facts(address.cell.spec.data.dataset, experiment.project.root))
         cached = experiment.store.has(step)
         length = step.objective.steps - step.begin if isinstance(step, Train) else None
         steps.append(
             PlannedStep(
                 title=step.title,
                 arm=address.name,
-                digest=step.digest,
+                digest="" if UNKNOWN in address.cell.files.values() else step.digest,
                 cached=cached,
                 steps=length,
                 multiply_adds=work,
@@ -84,6 +96,8 @@ def estimate(experiment: Experiment) -> Estimate:
         memory=sum(one.parameters for one in networks.values()) * BYTES * 4,
         seconds=sum(step.seconds or 0.0 for step in steps if not step.cached),
         speed=speed,
+        device=device,
+        missing=tuple(str(problem) for problem in all_missing(experiment.project, experiment.pending())),
     )
 
 
@@ -95,37 +109,33 @@ def _taken_over(started: Result) -> str:
     return f"{len(found['given'])} tensors of {found['file']}; initial values: {some or 'none'}"
 
 
-def training_multiply_adds(step: Train) -> int:
-    """Multiply-adds of a training: a backward pass counts as two forwards."""
-    networks = _cost_of(step.model, step.images)
-    worked = step.objective.forwards(tuple(networks))
-    return (step.objective.steps - step.begin) * sum(
-        images * networks[name].multiply_adds for name, images in worked.items()
-    )
-
-
-def convolution_speed() -> float:
-    """Multiply-adds per second of a 3x3 convolution and its gradients here and now (median of three)."""
-    image = torch.zeros(PROBE_BATCH, PROBE_CHANNELS, PROBE_SIDE, PROBE_SIDE).contiguous(
+def convolution_speed(device: str) -> float:
+    """Multiply-adds per second of a 3x3 convolution and its gradients there and now (median of three)."""
+    batch = PROBE_BATCH[device]
+    image = torch.zeros(batch, PROBE_CHANNELS, PROBE_SIDE, PROBE_SIDE, device=device).contiguous(
         memory_format=torch.channels_last
     )
-    layer = torch.nn.Conv2d(PROBE_CHANNELS, PROBE_CHANNELS, 3, padding=1).to(memory_format=torch.channels_last)
+    layer = torch.nn.Conv2d(PROBE_CHANNELS, PROBE_CHANNELS, 3, padding=1, device=device)
+    layer = layer.to(memory_format=torch.channels_last)
     times = []
     for _ in range(4):
         started = time.perf_counter()
-        layer(image).sum().backward()
+        (slope,) = torch.autograd.grad(layer(image).sum(), [layer.weight])
+        # A number that is looked at has been computed: devices work on while Python goes ahead.
+        float(slope.sum())
         times.append(time.perf_counter() - started)
-    work = 2 * PROBE_BATCH * PROBE_SIDE**2 * PROBE_CHANNELS**2 * 9
+    work = 2 * batch * PROBE_SIDE**2 * PROBE_CHANNELS**2 * 9
     # Small layers, normalisation and the optimiser take about as long again as the convolutions.
     return work / sorted(times[1:])[1] / 2
+
+
+def _device_of(asked: str) -> str:
+    try:
+        return chosen(asked)
+    except EnvironmentProblem:
+        return "cpu"
 
 
 def _trainings(experiment: Experiment) -> Iterator[Train]:
     for address in experiment.plan.arms():
         yield address.plan.final.train
-
-
-def _cost_of(model: ModelChoice, images: Images) -> dict[str, NetworkCost]:
-    shape = ImageShape(images.channels, images.size, images.classes)
-    with torch.device("meta"):
-        return cost(build(model, shape, Key(0)), shape)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ticketlab.datasets.expected import expected_manifest
 from ticketlab.errors import Interrupted, TicketlabError
 from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.plan.experiment import ArmAddress, Plan, plan
@@ -14,10 +15,11 @@ from ticketlab.plan.steps import Step
 from ticketlab.run.claims import held
 from ticketlab.run.crew import Alone, Crew, Engage, Job
 from ticketlab.run.events import Listener, Notice, guarded
+from ticketlab.run.missing import is_pulled_by_a_run, refuse_missing
 from ticketlab.run.not_written import not_written
 from ticketlab.run.project import Project
 from ticketlab.run.published import ArmResult, begin_afresh, close, is_closed, is_published, reopen
-from ticketlab.run.reading import at_hand, load_spec
+from ticketlab.run.reading import load_spec
 from ticketlab.run.store import Store
 from ticketlab.run.tracked import is_told
 from ticketlab.run.within import within
@@ -47,13 +49,13 @@ class Experiment:
 
 
 def open_experiment(file: Path, overrides: Sequence[str] = (), *, to_smoke: bool = False) -> Experiment:
-    """Read, check and plan a spec in the project it lies in.
+    """Read, check and plan a spec in the project it lies in, on the catalogue's word where a known dataset is not there.
 
     Results of a spec run with overrides go to a folder of their own, named after the overrides.
     """
     project = Project(Project.around(file.parent).root, to_smoke)
     loaded = load_spec(file, overrides, project)
-    planned = plan(loaded, project.home, _run_name(loaded.spec.name, overrides))
+    planned = plan(loaded, project.home, _run_name(loaded.spec.name, overrides), expected_manifest)
     return Experiment(loaded, planned, project, Store(project.lab))
 
 
@@ -100,14 +102,15 @@ def run(
     """Do what is not done, publish and record it; an arm that fails does not stop the others.
 
     `fresh` forgets the results of this experiment's steps first, shared ones too, as soon as no other run rests on one
-    of them; `engage` says who performs them. Raises `Interrupted` when asked to stop, `DataError` when the dataset is
-    neither there nor to be had from DVC, and `EnvironmentProblem` when the
-    project cannot be written.
+    of them; `engage` says who performs them. Raises `Interrupted` when asked to stop, `DataError` before the first step
+    when images or files of weights are neither there nor to be had, and `EnvironmentProblem` when the project cannot be
+    written.
     """
     listener = guarded(listener)
+    experiment = fetched(experiment, listener)
+    refuse_missing(experiment.project, experiment.plan.steps() if fresh else experiment.pending())
     afresh = (lambda: forget(experiment)) if fresh else None
     with held(experiment.plan, experiment.store, listener, stopping, afresh):
-        fetch_data(experiment.plan, experiment.project, listener)
         tell_stand_ins(experiment, listener)
         return _run(experiment, listener, engage(experiment.job(listener, stopping)))
 
@@ -177,7 +180,7 @@ def prepare_statistics(
     from ticketlab.run.publish import publish_statistics
 
     listener = guarded(listener)
-    fetch_data(experiment.plan, experiment.project, listener)
+    experiment = fetched(experiment, listener)
     folder = experiment.project.runs / experiment.plan.name
     with held(experiment.plan, experiment.store, listener, stopping):
         crew = engage(experiment.job(listener, stopping))
@@ -197,14 +200,22 @@ def forget(experiment: Experiment) -> None:
         begin_afresh(experiment.plan, address, experiment.project)
 
 
-def fetch_data(plan: Plan, project: Project, listener: Listener) -> None:
-    """Pull datasets that are not there from the DVC remote, where the project has one."""
-    root = project.root
-    for name in sorted({cell.spec.data.dataset for cell in plan.cells}):
-        here = (project.home(name) / "data" / name / "dataset.json").is_file()
-        if not here and at_hand(name, root) and (root / "data.dvc").is_file() and not dvc.inside_stage():
-            listener(Notice(f"pulling data/{name} from the DVC remote"))
-            dvc.pull(root, f"data/{name}")
+def fetched(experiment: Experiment, listener: Listener) -> Experiment:
+    """The experiment planned on what `fetch_data` brought, of which more may be known now than the catalogue says."""
+    before, project = experiment.plan, experiment.project
+    if not fetch_data(before, project, listener):
+        return experiment
+    return replace(experiment, plan=plan(experiment.loaded, project.home, before.name, expected_manifest))
+
+
+def fetch_data(plan: Plan, project: Project, listener: Listener) -> bool:
+    """Pull datasets that are not there from the DVC remote, where the project has one; whether there were any."""
+    wanted = sorted({cell.spec.data.dataset for cell in plan.cells})
+    pulled = [name for name in wanted if is_pulled_by_a_run(name, project)]
+    for name in pulled:
+        listener(Notice(f"pulling data/{name} from the DVC remote"))
+        dvc.pull(project.root, f"data/{name}")
+    return bool(pulled)
 
 
 def tell_stand_ins(experiment: Experiment, listener: Listener) -> None:

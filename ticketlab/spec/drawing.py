@@ -75,18 +75,6 @@ class RewindTo(Section):
     step: int = Field(ge=1, description="Training step whose weights every round returns to.")
 
 
-class Probe(Section):
-    """The training images that scores look at: drawn once, balanced by class, never augmented, recorded."""
-
-    per_class: int = Field(default=10, ge=1, le=100_000, description="Images of each class.")
-    batch: int = Field(
-        default=256,
-        ge=1,
-        le=65_536,
-        description="Images per forward pass; sums over batches do not depend on it but for rounding.",
-    )
-
-
 class Drawn(Masked):
     """A ticket drawn between trainings: when, how much, where, and what the survivors return to.
 
@@ -171,24 +159,16 @@ class Drawn(Masked):
         refuse_absent(named, spec, (*at, "schedule"))
         return named
 
+    def works_through(self, classes: int) -> int:
+        """Images that a network works through for the scores of a round, roughly, a backward pass counted as two forwards.
+
+        One and back where scores look at networks and no images, as where all inputs are one.
+        """
+        return 3 if self.scores_need else 0
+
     def tiny(self) -> Self:
         """At most two rounds, after trainings of at most two steps."""
         rewind = RewindTo(step=1) if isinstance(self.rewind, RewindTo) else self.rewind
         schedule = self.schedule.model_copy(update={"rounds": min(self.schedule.rounds, SMOKE_ROUNDS)})
         steps = tuple(min(number, SMOKE_STEPS) for number in by_round(self.round_steps or 0, schedule.rounds))
         return self.model_copy(update={"round_steps": shortest(steps), "rewind": rewind, "schedule": schedule})
-
-
-class Probed(Drawn):
-    """A ticket whose scores look at images, at initialisation unless `round_steps` says otherwise."""
-
-    scores_need: ClassVar[frozenset[str]] = frozenset({"networks", "inputs", "losses"})
-
-    probe: Probe = Field(default=Probe(), description="The images that scores look at.")
-    round_steps: RoundSteps | None = Field(
-        default=0, description="Training steps before each round's pruning; 0 scores the initial weights."
-    )
-
-    def tiny(self) -> Self:
-        """Also one image of each class."""
-        return super().tiny().model_copy(update={"probe": self.probe.model_copy(update={"per_class": 1})})

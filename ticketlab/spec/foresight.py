@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from ticketlab.spec.drawing import Drawn, Probed
+from ticketlab.spec.drawing import Drawn
 from ticketlab.spec.impossible import Impossible
+from ticketlab.spec.probed import Probed
 from ticketlab.spec.round_steps import RoundSteps
 from ticketlab.spec.task import GAN
 
@@ -63,6 +64,10 @@ class Grasp(ByLoss):
         le=1e6,
         description="What logits, or a critic's scores, are divided by before the loss is taken.",
     )
+
+    def passes(self) -> int:
+        """Forward and back for g and again for Hg, and the backward of that backward, which counts as four."""
+        return 10
 
 
 class DataFree(Drawn):
@@ -130,6 +135,10 @@ class NtkSap(Probed):
             raise Impossible((*at, "method"), what, mend="px, synflow, snip, grasp")
         return super().settled(spec, at)
 
+    def passes(self) -> int:
+        """Three forward and two backward in every draw."""
+        return 7 * self.draws
+
     def tiny(self) -> Self:
         """Also one draw, shaped like one image of each class."""
         probe = self.probe.model_copy(update={"per_class": 1})
@@ -156,3 +165,7 @@ class Px(Probed):
     precision: Precision = Field(
         default="float64", description=PRECISION + " Sums over all paths of a deep network overflow float32."
     )
+
+    def passes(self) -> int:
+        """Two forward, for the gates and the ones, and at most one forward and one backward for the squares."""
+        return 5

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from ticketlab.spec.arm import ArmChoice, Dense
 from ticketlab.spec.catalog import KNOWN
-from ticketlab.spec.drawing import Probed
 from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.labelling import label_kind
 from ticketlab.spec.language import place_at
 from ticketlab.spec.metric import metrics_of
+from ticketlab.spec.probed import Probed
 from ticketlab.spec.ticket import NoTicket
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def resolve(spec: Spec, dataset: DatasetFacts) -> Spec:
     update: dict[str, Any] = {"data": _data(spec.data, model, dataset)}
     for section in ("model", "train", "ticket"):
         update[section] = getattr(spec, section).settled(spec, (section,))
+    _refuse_colour_on_gray(model, dataset)
     _refuse_too_few_to_probe(update["ticket"], spec.data, dataset)
     return spec.model_copy(update={**update, "evaluate": _evaluate(spec, dataset), "arms": _arms(spec)})
 
@@ -51,6 +52,16 @@ def _refuse_labels(kind: str | None, who: str, at: Path, dataset: DatasetFacts, 
         theirs = label_kind(dataset.labels, where=dataset.name).about
         what = f"{who} learns from {label_kind(kind).about}, and {dataset.name} has {theirs}"
         raise Impossible(at, what, mend)
+
+
+def _refuse_colour_on_gray(model: ModelChoice, dataset: DatasetFacts) -> None:
+    """Weights that begin with a convolution of three channels see no gray images."""
+    if model.start is not None and model.start.is_of_colour() and dataset.channels != 3:
+        raise Impossible(
+            ("model", "start"),
+            f"these weights are of images in colour, and those of {dataset.name} are gray",
+            mend="a dataset in colour, or remove `start`",
+        )
 
 
 def _names_of_labels(kind: str | None) -> str:

@@ -43,6 +43,10 @@ class StartChoice(Choice):
         def names(self) -> Names:
             """Whose names the tensors in the file have."""
 
+    def is_of_colour(self) -> bool:
+        """Whether it is known that the weights begin with a convolution of three channels."""
+        return False
+
     def settled_for(self, model: ModelChoice, at: Path) -> Self:
         """Refuses what can be known not to fit the model; shapes are looked at when the file is read."""
         if model.backbone is None:
@@ -62,6 +66,10 @@ class StateDictFile(PinnedFile, StartChoice):
 
     kind: Literal["file"] = Field(default="file", description="A file of weights, .pth or .safetensors.")
     names: Names = Field(description="Whose names its tensors have; `ticketlab`: a classifier that a run published.")
+
+    def is_of_colour(self) -> bool:
+        """MoCo's are; those of others may be anybody's, and CLIP's first convolutions are not taken over."""
+        return self.names == "moco"
 
 
 class TorchvisionWeights(StartChoice):
@@ -94,6 +102,10 @@ class TorchvisionWeights(StartChoice):
     def released(self) -> tuple[str, ...]:
         """What torchvision calls the files of these weights, one for each depth."""
         return tuple(f"resnet{deep}-{begin}.pth" for (name, deep), begin in RELEASED.items() if name == self.weights)
+
+    def is_of_colour(self) -> bool:
+        """All of them."""
+        return True
 
     def settled_for(self, model: ModelChoice, at: Path) -> Self:
         """Refuses a depth or width that torchvision has no such weights of."""

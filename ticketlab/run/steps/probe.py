@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ticketlab.plan.steps import Draw
     from ticketlab.run.device import Device
     from ticketlab.run.workplace import Workplace
-    from ticketlab.spec.drawing import Probed
+    from ticketlab.spec.probed import Probed
 
 
 @dataclass(frozen=True)
