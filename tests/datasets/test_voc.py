@@ -80,8 +80,9 @@ def test_every_form_of_the_original_is_found_and_is_the_same(voc, tmp_path, pack
 
 def test_it_is_packed_under_another_name_but_not_as_the_known_one(voc, tmp_path):
     project = tmp_path / "project"
-    with pytest.raises(DataError, match=r"not the voc2012 that ticketlab knows: counts"):
+    with pytest.raises(DataError, match=r"not the voc2012 that ticketlab knows: counts") as caught:
         add("voc2012", project, voc, as_name=None, size=None)
+    assert "--name NAME" in caught.value.mend
     assert not project.exists()
     manifest = add("voc2012", project, voc, as_name="voc-mini", size=None)
     assert (manifest.labels, manifest.size, manifest.classes) == ("map", 513, KNOWN["voc2012"].class_names)

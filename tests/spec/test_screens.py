@@ -161,6 +161,36 @@ x.yaml:13:3: train.lr: no such key
   -> it belongs to `train.optimizer.lr`, `train.critic_optimizer.lr`, `train.averages.lr`""",
     ),
     (
+        "a length in epochs",
+        "steps: 100",
+        "epochs: 160",
+        [],
+        """\
+x.yaml:12:3: train.epochs: no such key
+  -> did you mean `steps`? Length of a training, in generator updates.""",
+    ),
+    (
+        "what others call a kind of layer",
+        "rate: 0.2",
+        "rate: {fc: 0.2}",
+        [],
+        """\
+x.yaml:9:33: ticket.schedule.rate.fc: no such key
+  -> did you mean `linear`? Share of the remaining linear weights pruned per round, in [0, 1).""",
+    ),
+    (
+        "what others call an arm",
+        "seed: 0",
+        "seed: 0\narms: [ticket, reinit]",
+        [],
+        """\
+x.yaml:3:16: arms.1: found the text `reinit`
+     allowed: one of `ticket`, `dense`, `random`, `shuffled`, `fresh_weights`, or a mapping whose `kind` is one of these \
+(What is trained and compared: the ticket itself, the dense network, a random mask of the same layer densities, \
+the ticket's mask shuffled within each layer, the ticket's mask on fresh initial weights)
+  -> did you mean `fresh_weights`?""",
+    ),
+    (
         "a key of another member",
         "width: 64",
         "channels: [10]",

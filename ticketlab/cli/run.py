@@ -27,7 +27,11 @@ def run(
     changes: Set = None,
     device: Device = None,
     smoke: Annotated[
-        bool, typer.Option("--smoke", help="Every step for two training steps on 64 images, in a store of its own.")
+        bool,
+        typer.Option(
+            "--smoke",
+            help="Every step, training for two steps on 64 images and measuring on the whole split, in a store of its own.",
+        ),
     ] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget what the store holds of these specs first.")] = False,
     crew: CrewName = "alone",

@@ -138,7 +138,7 @@ def refuse_unlike(found: Manifest, known: DatasetFacts, where: str) -> None:
         raise DataError(
             f"this is not the {known.name} that ticketlab knows: {', '.join(wrong)} differ",
             where=where,
-            mend=f"get it again with `{how_to_get(known.name)}`, or add your own images under another name",
+            mend=f"get it again with `{how_to_get(known.name)}`, or add these under another name with --name NAME",
         )
 
 

@@ -18,7 +18,7 @@ SIDE = 32
 def smoke(spec: Spec, dataset: DatasetFacts) -> Spec:
     """The resolved spec at smoke size: same networks, method and metrics, at most two rounds; numbers without meaning.
 
-    Images shrink to 32 pixels where the model takes any size. Seeds are made equal, so that cells that differ in their
+    What is measured, is measured on the whole split. Images shrink to 32 pixels where the model takes any size. Seeds are made equal, so that cells that differ in their
     seed or their share of the data alone are done once.
     """
     fewest = [metric.fewest_samples for metric in spec.evaluate.metrics or ()]

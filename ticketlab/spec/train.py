@@ -194,7 +194,9 @@ class CrossEntropy(Objective):
     trains: ClassVar[Task] = CLASSIFIER
 
     objective: Literal["cross_entropy"] = Field(default="cross_entropy", description="Cross-entropy classification.")
-    steps: int = Field(ge=1, le=100_000_000, description="Length of a training, in batches.")
+    steps: int = Field(
+        ge=1, le=100_000_000, description="Length of a training, in batches: epochs times images, by the batch."
+    )
     batch: int = Field(default=128, ge=1, le=65_536, description="Images per step.")
     optimizer: Optimizer = Field(default=Sgd(), description="Optimiser of the network.")
     label_smoothing: float = Field(
@@ -229,7 +231,9 @@ class PixelCrossEntropy(Objective):
     objective: Literal["pixel_cross_entropy"] = Field(
         default="pixel_cross_entropy", description="Cross-entropy of pixels."
     )
-    steps: int = Field(ge=1, le=100_000_000, description="Length of a training, in batches.")
+    steps: int = Field(
+        ge=1, le=100_000_000, description="Length of a training, in batches: epochs times images, by the batch."
+    )
     batch: int = Field(default=4, ge=1, le=65_536, description="Images per step.")
     optimizer: Optimizer = Field(default=Sgd(lr=0.01), description="Optimiser of the network.")
     backbone_rate: Share = Field(

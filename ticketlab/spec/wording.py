@@ -15,6 +15,9 @@ from ticketlab.spec.section import Section
 from ticketlab.spec.yaml_scalars import Unusable, plain_scalar
 
 _BOUNDS = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
+_ELSEWHERE = {"epochs": "steps", "fc": "linear", "reinit": "fresh_weights"}
+"""What others call some keys and members, which no likeness of spelling would find."""
+
 _YES = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
 
@@ -96,10 +99,11 @@ def _mapping(place: Place) -> str:
 
 
 def closest(word: str, words: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The nearest spelling of `word` among `words`, if any is near."""
+    """The nearest spelling of `word` among `words`, if any is near, or what is called so elsewhere."""
     known = {known.lower().replace("-", "_"): known for known in words}
-    near = difflib.get_close_matches(word[:100].lower().replace("-", "_"), known, n=1, cutoff=cutoff)
-    return known[near[0]] if near else None
+    asked = word[:100].lower().replace("-", "_")
+    near = difflib.get_close_matches(asked, known, n=1, cutoff=cutoff)
+    return known[near[0]] if near else known.get(_ELSEWHERE.get(asked, ""))
 
 
 def meant_value(value: Any, place: Place) -> str:
