@@ -13,6 +13,7 @@ from ticketlab.spec.optimizer import Optimizer
 from ticketlab.spec.regenerative import Regenerative
 from ticketlab.spec.scope import PerLayer, Scope
 from ticketlab.spec.section import Choice, Share, family
+from ticketlab.spec.transfer import Transferred
 
 if TYPE_CHECKING:
     from ticketlab.spec.positions import Path
@@ -105,4 +106,5 @@ else:
         SynFlowL2,
         NtkSap,
         Px,
+        Transferred,
     )
