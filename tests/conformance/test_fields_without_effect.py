@@ -26,6 +26,9 @@ from ticketlab.run.publish import arm_result, publish_arm, publish_overview
 from ticketlab.spec.evaluate import Inception
 from ticketlab.spec.identity import without_effect
 from ticketlab.spec.model import ImagenetResnet
+from ticketlab.tickets.facts import TicketFacts
+from ticketlab.tickets.file import write as write_ticket
+from ticketlab.tickets.mask import Mask
 
 SHAPE = ImageShape(3, 32, 2)
 RESNET: dict[str, Any] = {"kind": "imagenet_resnet", "depth": 18, "width": 4}
@@ -83,6 +86,7 @@ PAIRS: dict[str, Pair] = {
     "compute.checkpoint_seconds": Pair(0.0, 60.0, CLASSIFIER),
     "compute.log_every": Pair(1, 2, CLASSIFIER, tells=frozenset({"curves.csv", "curves.png"})),
     "compute.workers": Pair(0, 2, {**CLASSIFIER, "data": {"dataset": "pictures", "size": 32}}, long=True),
+    "ticket.file": Pair(*FILES, {**CLASSIFIER, "ticket": {"method": "file"}}),
     "model.start.file": Pair(*FILES, {**CLASSIFIER, "model": STARTED}, long=True),
     **{path: Pair(*FILES, through(path, {"kind": "inception"}), long=True) for path in OF_INCEPTION},
     **{
@@ -119,8 +123,14 @@ def set_at(page: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
 
 
 def weights(path: str, file: Path) -> None:
-    """A file of weights such as the field at `path` asks for."""
-    if path in OF_INCEPTION:
+    """A file of weights, or masks, such as the field at `path` asks for."""
+    if path == "ticket.file":
+        write_ticket(
+            file,
+            Mask({"classifier.hidden.0.weight": torch.arange(6 * 3072).reshape(6, 3072) % 2 == 0}),
+            TicketFacts("random", 1, 0, "0" * 64),
+        )
+    elif path in OF_INCEPTION:
         torch.save(inception.noise(Inception(file="x", sha256="0" * 64)), file)
     else:
         torch.save(build(ImagenetResnet(depth=18, width=4), SHAPE, Key(77))["classifier"].state_dict(), file)

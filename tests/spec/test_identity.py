@@ -134,6 +134,7 @@ def test_what_can_change_no_result_is_a_short_list() -> None:
         "compute.checkpoint_seconds",
         "compute.log_every",
         "compute.workers",
+        "ticket.file",
         "model.start.file",
         "evaluate.extractor.model.start.file",
         "evaluate.extractor.file",

@@ -11,7 +11,7 @@ from ticketlab.plan.inputs import REWOUND
 from ticketlab.plan.measured import between
 from ticketlab.plan.measuring import Measuring
 from ticketlab.plan.starting import starting
-from ticketlab.plan.steps import Control, Curve, Draw, Evaluate, Images, Step, Subset, Train
+from ticketlab.plan.steps import Control, Curve, Draw, Evaluate, Images, Step, Subset, Train, Transfer
 from ticketlab.spec.arm import ArmChoice, TicketArm
 from ticketlab.spec.drawing import Drawn, RewindTo
 from ticketlab.spec.evolving import Evolving
@@ -19,6 +19,7 @@ from ticketlab.spec.masked import Masked
 from ticketlab.spec.round_steps import by_round, shortest
 from ticketlab.spec.spec import Spec
 from ticketlab.spec.train import Objective
+from ticketlab.spec.transfer import Transferred
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,8 @@ class CellPlanner:
             assert ticket.search is not None
             search = self._search(ticket, ticket.search)
             return (self._trained(search, search, 0),), search
+        if isinstance(ticket, Transferred):
+            return (), self._transfer(ticket)
         assert isinstance(ticket, Drawn)
         if not ticket.round_steps:
             return (), self._draw(ticket, (1, ticket.schedule.rounds), None, None)
@@ -103,6 +106,10 @@ class CellPlanner:
             mask = self._draw(ticket, (number, number), train, mask)
         assert mask is not None
         return tuple(rounds), mask
+
+    def _transfer(self, ticket: Transferred) -> Transfer:
+        model, images = self.spec.model, self.images
+        return Transfer(seed=self.spec.seed, images=images, model=model, ticket=ticket, inputs=starting(model, images))
 
     def _draw(self, ticket: Drawn, rounds: tuple[int, int], weights: Train | None, mask: Step | None) -> Draw:
         inputs: dict[str, Step] = starting(self.spec.model, self.images)

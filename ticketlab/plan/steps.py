@@ -17,6 +17,7 @@ from ticketlab.spec.model import ModelChoice
 from ticketlab.spec.structure import StructureChoice
 from ticketlab.spec.task import Split
 from ticketlab.spec.train import Objective
+from ticketlab.spec.transfer import Transferred
 
 __all__ = [
     "Control",
@@ -32,6 +33,7 @@ __all__ = [
     "Step",
     "Subset",
     "Train",
+    "Transfer",
     "snapshot_file",
 ]
 
@@ -156,6 +158,23 @@ class Draw(Step):
     def title(self) -> str:
         """A few words for people."""
         return f"draw, round {self.round}" if self.first == self.round else f"draw, {self.round} rounds"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transfer(Step):
+    """Reading the mask of a ticket's file for a model. Input: `pretrained`, what the model starts from, if it does."""
+
+    performed_by: ClassVar[str] = "ticketlab.run.steps.transfer:perform"
+    kind: ClassVar[str] = "transfer"
+    seed: int
+    images: Images
+    model: ModelChoice
+    ticket: Transferred
+
+    @property
+    def title(self) -> str:
+        """A few words for people."""
+        return "ticket of a file"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,11 +12,13 @@ from ticketlab.made import made
 from ticketlab.models.build import build
 from ticketlab.models.pretrained import HEAD, ORIGINS
 from ticketlab.randomness import Key
+from ticketlab.run.stand_in_ticket import at_hand_or_noise
 from ticketlab.run.wanted_file import WEIGHTS, WantedFile, pinned
 from ticketlab.run.within import replaced
 from ticketlab.spec.modelling import ModelChoice
 from ticketlab.spec.pinned_file import PinnedFile
 from ticketlab.spec.start import StateDictFile
+from ticketlab.spec.transfer import Transferred
 from ticketlab.training import checkpoint
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 def with_stand_ins(spec: Spec, shape: ImageShape, project: Project) -> Spec:
     """The spec with a stand-in for every file in it that is not on this machine."""
     spec = replaced(spec, ModelChoice, lambda model: on_hand_or_noise(model, shape, project))
+    if isinstance(spec.ticket, Transferred):
+        spec = spec.model_copy(update={"ticket": at_hand_or_noise(spec.ticket, spec.model, shape, project)})
     return replaced(spec, PinnedFile, lambda file: _file_or_noise(file, project))
 
 

@@ -14,7 +14,7 @@ from ticketlab.ledger.facts import Artifact, Code, RunFacts, StepFact, Surroundi
 from ticketlab.plan.experiment import ArmAddress, Plan
 from ticketlab.plan.inputs import PREPARED
 from ticketlab.plan.sources import source_digest
-from ticketlab.plan.steps import Step
+from ticketlab.plan.steps import Step, Transfer
 from ticketlab.run.project import Project
 from ticketlab.run.published import ArmResult, place_of, place_of_statistics, run_id
 from ticketlab.run.store import Store
@@ -61,7 +61,7 @@ def run_facts(
         splits=tuple(_splits(address)),
         statistics=tuple(_statistics_of(steps, store, folder, project.root)),
         extractors=tuple(_extractors_of(steps, store, folder, project.root)),
-        starts=tuple(_start(store.result(step).path("start.json")) for step in steps if step.kind == "start"),
+        starts=tuple(_starts_of(steps, store)),
         steps=tuple(
             StepFact(
                 f"{number}. {step.title}", step.digest, found.files, _surroundings(found.surroundings), found.inputs
@@ -88,10 +88,15 @@ def _modules(steps: Sequence[Step]) -> tuple[str, ...]:
     return tuple(sorted({module for step in steps for module in step.sources()}))
 
 
-def _start(described: Path) -> Artifact:
-    """A file of weights trained elsewhere, as the step that read it describes it."""
-    found = json.loads(described.read_bytes())
-    return Artifact(found["file"], found["sha256"], origin=found["url"] or f"a file with the names of {found['names']}")
+def _starts_of(steps: Sequence[Step], store: Store) -> Iterator[Artifact]:
+    """Files of weights trained elsewhere, as the steps that read them describe them, and the file of a ticket."""
+    for step in steps:
+        if step.kind == "start":
+            found = json.loads(store.result(step).path("start.json").read_bytes())
+            origin = found["url"] or f"a file with the names of {found['names']}"
+            yield Artifact(found["file"], found["sha256"], origin=origin)
+        if isinstance(step, Transfer):
+            yield Artifact(Path(step.ticket.file).name, step.ticket.sha256, origin="the file of a ticket")
 
 
 def _statistics_of(steps: Sequence[Step], store: Store, folder: Path, root: Path) -> Iterator[Artifact]:

@@ -1,4 +1,4 @@
-"""Files of weights that a spec asks for: where they may lie, their checksums, their downloads."""
+"""Files of weights, and of tickets, that a spec asks for: where they may lie, their checksums, their downloads."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ V = TypeVar("V")
 
 @dataclass(frozen=True)
 class WantedFile:
-    """A file of weights: the places it may lie in, the first that has it counts; what its sha256 begins with.
+    """A file, of what it `holds`: the places it may lie in, the first that has it counts; what its sha256 begins with.
 
     Where it is in none of them, it is downloaded from `url` into the last one; without a `url` it must be there.
     """
@@ -34,6 +34,7 @@ class WantedFile:
     sha256: str
     mend: str
     url: str = ""
+    holds: str = "weights"
 
     @property
     def name(self) -> str:
@@ -52,7 +53,7 @@ class WantedFile:
         found = sha256_file(path)
         if not found.startswith(self.sha256):
             raise DataError(
-                f"the sha256 of this file is {found[:16]}..., that of the weights asked for begins with "
+                f"the sha256 of this file is {found[:16]}..., that of the {self.holds} asked for begins with "
                 f"{self.sha256[:16]}",
                 where=str(path),
                 mend=self.mend,
@@ -62,7 +63,7 @@ class WantedFile:
     def _downloaded(self) -> Path:
         looked = ", ".join(str(place) for place in self.places)
         if not self.url:
-            raise DataError("there is no such file of weights", where=looked, mend=self.mend)
+            raise DataError(f"there is no such file of {self.holds}", where=looked, mend=self.mend)
         path = self.places[-1]
         try:
             with urllib.request.urlopen(self.url, timeout=_PATIENCE_SECONDS) as answer:
@@ -78,11 +79,11 @@ class WantedFile:
         return path
 
 
-def pinned(options: PinnedFile, project: Path) -> WantedFile:
+def pinned(options: PinnedFile, project: Path, holds: str = "weights") -> WantedFile:
     """The user's own file: its path counts from the project's folder on, and next it is looked for in data/weights/."""
     named = Path(options.file).expanduser()
     mend = f"put the file there, or correct `file` and `sha256` of `{getattr(options, 'kind', 'file')}`"
-    return WantedFile((project / named, project / "data" / WEIGHTS / named.name), options.sha256, mend)
+    return WantedFile((project / named, project / "data" / WEIGHTS / named.name), options.sha256, mend, holds=holds)
 
 
 def with_files(options: V, home: Callable[[str], Path]) -> V:

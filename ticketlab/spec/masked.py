@@ -73,7 +73,7 @@ class Masked(Choice):
         }
         return self.model_copy(update=update)
 
-    def _last_layer(self, at: Path) -> Literal["pruned", "dense"]:
+    def _last_layer(self, at: Path) -> Literal["pruned", "dense"] | None:
         if not self.control_structure.takes_outputs:
             return self.last_layer or "pruned"
         if self.last_layer == "pruned":

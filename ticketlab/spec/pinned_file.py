@@ -14,7 +14,7 @@ class PinnedFile(Section):
 
     Whoever is made by the choice's `made_by` finds in `file` the absolute path of a file that was checked. In smoke runs
     noise stands in for files that are not there: `noise_by` names a function (options) -> tensors by name, in the
-    layout of the file. The start of a model is laid out as the model is, and names none.
+    layout of the file. The start of a model and a ticket are laid out as the model is, and name none.
     """
 
     noise_by: ClassVar[str] = ""

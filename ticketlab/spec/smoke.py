@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ticketlab.spec.transfer import Transferred
+
 if TYPE_CHECKING:
     from ticketlab.spec.catalog import DatasetFacts
     from ticketlab.spec.spec import Spec
@@ -18,8 +20,9 @@ SIDE = 32
 def smoke(spec: Spec, dataset: DatasetFacts) -> Spec:
     """The resolved spec at smoke size: same networks, method and metrics, at most two rounds; numbers without meaning.
 
-    What is measured, is measured on the whole split. Images shrink to 32 pixels where the model takes any size. Seeds are made equal, so that cells that differ in their
-    seed or their share of the data alone are done once.
+    What is measured, is measured on the whole split. Images shrink to 32 pixels where the model takes any size, unless the
+    ticket was drawn at theirs. Seeds are made equal, so that cells that differ in their seed or their share of the data
+    alone are done once.
     """
     fewest = [metric.fewest_samples for metric in spec.evaluate.metrics or ()]
     evaluate: dict[str, Any] = {
@@ -28,7 +31,7 @@ def smoke(spec: Spec, dataset: DatasetFacts) -> Spec:
     }
     side = spec.data.size
     assert side is not None, "the spec was not resolved"
-    if spec.model.sizes is None and spec.data.fit == "resize":
+    if spec.model.sizes is None and spec.data.fit == "resize" and not isinstance(spec.ticket, Transferred):
         side = min(side, SIDE)
     if spec.evaluate.every is not None:
         evaluate["every"] = 1

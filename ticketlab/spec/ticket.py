@@ -14,6 +14,7 @@ from ticketlab.spec.regenerative import Regenerative
 from ticketlab.spec.round_steps import RoundSteps
 from ticketlab.spec.scope import PerLayer, Scope
 from ticketlab.spec.section import Choice, Share, family
+from ticketlab.spec.transfer import Transferred
 
 if TYPE_CHECKING:
     from ticketlab.spec.positions import Path
@@ -106,4 +107,5 @@ else:
         SynFlowL2,
         NtkSap,
         Px,
+        Transferred,
     )
