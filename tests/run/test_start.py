@@ -6,13 +6,14 @@ import hashlib
 import http.server
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torchvision
+from pydantic import TypeAdapter
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -33,11 +34,11 @@ from ticketlab.run.experiment import Experiment
 from ticketlab.run.project import Project
 from ticketlab.run.start_file import torchvision_file
 from ticketlab.run.steps.networks import initial_networks, trained_weights
-from ticketlab.run.store import Result
+from ticketlab.run.store import Result, Store
 from ticketlab.run.verify import verify
 from ticketlab.spec import start as start_options
 from ticketlab.spec.catalog import KNOWN
-from ticketlab.spec.model import ImagenetResnet
+from ticketlab.spec.model import ImagenetResnet, Model
 from ticketlab.spec.start import RELEASED, TorchvisionWeights
 from ticketlab.tickets.file import read as read_ticket
 from ticketlab.training.checkpoint import content_digest
@@ -259,6 +260,74 @@ def test_weights_of_colour_are_refused_on_gray_images_when_the_spec_is_read(tmp_
             asked(start, "mnist")
         asked(start, "cifar10")
     asked(clip, "mnist")
+
+
+OWN: dict[str, tuple[dict[str, Any], str]] = {
+    "resnet": ({"kind": "resnet", "depth": 8, "width": 4}, "classifier.fc."),
+    "lenet": ({"kind": "lenet", "channels": [2, 3], "hidden": [6]}, "classifier.fc."),
+    "sngan": ({"kind": "sngan", "width": 4, "critic_width": 4, "latent": 4}, ""),
+    "deeplab": ({"kind": "deeplab", "depth": 50, "width": 4, "pyramid": 6, "detail": 3}, "segmenter.classify."),
+}
+"""Small models, each with what the names of the tensors of its head begin with."""
+
+
+def own_start(project: Path, model: dict[str, Any], tensors: Mapping[str, Tensor]) -> tuple[Start, Any]:
+    """The step that reads a file of the lab's own for a model, in the layout of CIFAR-10, and the model's options."""
+    start = {**written(project, dict(tensors)), "names": "ticketlab"}
+    options = TypeAdapter(Model).validate_python({**model, "start": start})
+    return Start(model=options, channels=3, size=32, classes=10), options
+
+
+@pytest.mark.parametrize("kind", OWN)
+@pytest.mark.parametrize("classes", [10, 7])
+def test_every_model_starts_from_what_a_run_of_it_left_but_for_a_head_of_other_classes(
+    project: Path, kind: str, classes: int
+) -> None:
+    model, head = OWN[kind]
+    options = TypeAdapter(Model).validate_python(model)
+    left = tensors_of(build(options, ImageShape(3, 32, classes), Key(77)))
+    step, _ = own_start(project, model, {**left, **{f"ema.{name}": value + 1 for name, value in left.items()}})
+    executor = Executor(lambda name: project, Store(project / "store"), lambda event: None, lambda: False)
+    result = executor.ensure(step, "ticket")
+    given = trained_weights(result.path("weights.safetensors"))
+    other = classes != 10 and head
+    assert given.keys() == {name for name in left if not (other and name.startswith(head))}
+    assert not other or given.keys() < left.keys(), "the head has tensors"
+    assert all(torch.equal(value, left[name]) for name, value in given.items())
+    about = json.loads(result.path("start.json").read_bytes())
+    assert set(about["initial"]) == left.keys() - given.keys()
+
+
+def test_own_weights_of_another_model_are_refused_in_one_line(project: Path) -> None:
+    options = TypeAdapter(Model).validate_python({"kind": "resnet", "depth": 8, "width": 8})
+    wide = tensors_of(build(options, ImageShape(3, 32, 10), Key(77)))
+    executor = Executor(lambda name: project, Store(project / "store"), lambda event: None, lambda: False)
+    for tensors, said in (
+        (wide, "another shape of"),
+        ({name: value for name, value in wide.items() if "fc." in name}, "they lack"),
+        (theirs(), "they lack"),
+        ({**wide, "classifier.fc.weight": torch.tensor(1.0)}, "another shape of"),
+    ):
+        step, _ = own_start(project, OWN["resnet"][0], tensors)
+        with pytest.raises(DataError, match=said) as caught:
+            executor.ensure(step, "ticket")
+        assert "w.pth" in caught.value.where
+        assert caught.value.mend
+
+
+def test_a_smoke_run_of_a_model_without_a_backbone_starts_from_noise_in_its_layout(project: Path) -> None:
+    """Each cell from its own: their models differ."""
+    start = {"kind": "file", "file": "gone.safetensors", "sha256": "0" * 64, "names": "ticketlab"}
+    (project / "page.yaml").write_text(
+        "name: page\ndata: {dataset: noise-like-cifar10, count: 40}\ntrain: {objective: cross_entropy, steps: 2, batch: 4}\n"
+        f"model: {{kind: resnet, depth: 8, width: 4, start: {json.dumps(start)}}}\n"
+        "compute: {device: cpu, threads: 1}\nmatrix: {model.width: [4, 8]}\n"
+    )
+    experiment = ticketlab.plan(project / "page.yaml", smoke=True)
+    assert ticketlab.run(experiment).failures == []
+    for step in steps_of(experiment, Start):
+        about = json.loads(experiment.store.result(step).path("start.json").read_bytes())
+        assert about["initial"] == ["classifier.fc.weight", "classifier.fc.bias"]
 
 
 def test_a_smoke_run_says_what_stands_in_for_a_file_that_is_not_here(project: Path) -> None:

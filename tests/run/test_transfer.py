@@ -240,5 +240,5 @@ def test_a_smoke_run_wears_noise_where_the_file_is_not_here_and_says_so(project:
     experiment = twenty(project, ticket, smoke=True, matrix={"model.width": [4, 8]})
     assert ticketlab.run(experiment, listener=events.append).failures == []
     told = [event.text for event in events if isinstance(event, Notice)]
-    assert len([text for text in told if text.startswith("noise-like-ticket-")]) == 2
+    assert any(text.startswith("noise-like-ticket.safetensors stands in") for text in told)
     assert all(0.4 < float(mask.density) < 0.6 for mask in masks(experiment).values())

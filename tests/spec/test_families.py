@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -188,3 +189,31 @@ def test_every_family_takes_a_member_of_a_package_by_name_or_written_out(install
     code = f"import sys; sys.path.insert(0, {str(installed)!r})\n{ASK_ALL}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.stdout.split(), done.stderr) == (sorted(everyone), "")
+
+
+BROKEN = {
+    "class Odd(Drawn):\n    scores_need = frozenset({'losses'})": "TypeError: Odd looks at inputs or losses, so it is a Probed",
+    "import no_such_package": "ModuleNotFoundError: No module named 'no_such_package'",
+    "Odd = 3": "odd-ticket registers odd_ticket:Odd, which is no Choice",
+    "class Odd(Choice):\n    pass": "which is no Choice (ticketlab/spec/section.py) with a field `method`",
+    "Other = 3": "AttributeError: ",
+    "from ticketlab.spec.ticket import Random as Odd": "two methods are registered under one name: random",
+}
+
+
+@pytest.mark.parametrize("source", BROKEN)
+def test_a_package_that_cannot_be_loaded_is_named_with_its_mend_by_every_command(source: str, installed: Path) -> None:
+    head = "from ticketlab.spec.drawing import Drawn\nfrom ticketlab.spec.section import Choice\n"
+    (installed / "odd_ticket.py").write_text(head + source)
+    (installed / "odd_ticket-1.dist-info" / "entry_points.txt").write_text(
+        "[ticketlab.methods]\nodd = odd_ticket:Odd\n"
+    )
+    paths = os.pathsep.join([str(installed), *sys.path])
+    command = [sys.executable, "-m", "ticketlab", "methods"]
+    variables = {**os.environ, "PYTHONPATH": paths}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=variables)
+    assert done.returncode == 1
+    assert BROKEN[source] in done.stderr
+    first, mend = done.stderr.splitlines()
+    assert "odd = odd_ticket:Odd" in first
+    assert mend.startswith(("  -> repair odd-ticket, or remove it: pip uninstall odd-ticket", "  -> remove one of"))

@@ -73,8 +73,9 @@ def test_a_network_that_is_cut_through_already_is_pruned_further() -> None:
 )
 def test_scores_that_do_not_fit_are_refused(answer: dict[str, torch.Tensor], complaint: str) -> None:
     ANSWERS["now"] = answer
-    with pytest.raises(TicketlabError, match=complaint):
+    with pytest.raises(TicketlabError, match=complaint) as caught:
         ask()
+    assert caught.value.mend.startswith("return ")
 
 
 @pytest.mark.parametrize("sick", [math.nan, math.inf, -math.inf])
@@ -91,9 +92,11 @@ def test_a_method_that_cannot_be_imported_is_a_users_error(made_by: str) -> None
 
 
 def test_a_method_that_asks_for_what_the_run_lacks_is_told_so() -> None:
-    with pytest.raises(TicketlabError, match="networks"):
-        SUBJECT.networks()
-    with pytest.raises(TicketlabError, match="inputs"):
-        SUBJECT.inputs()
-    with pytest.raises(TicketlabError, match="losses"):
-        SUBJECT.losses({}, 0)
+    for what, base, asking in (
+        ("networks", "Drawn or Probed", SUBJECT.networks),
+        ("inputs", "Probed", lambda: SUBJECT.inputs(0)),
+        ("losses", "Probed", lambda: SUBJECT.losses({}, 0)),
+    ):
+        with pytest.raises(TicketlabError, match=what) as caught:
+            asking()
+        assert caught.value.mend.startswith(f'derive the class from {base} (ticketlab.spec.drawing), and name "{what}"')

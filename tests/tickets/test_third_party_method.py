@@ -1,7 +1,10 @@
 """What adding a pruning method takes, one options class and one function; here SNIP (Lee et al. 2019)."""
 
+import re
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -106,6 +109,20 @@ def test_snip_scores_are_the_derivatives_of_the_loss_in_the_mask() -> None:
         for layer, values in score(options, subject_under(mask)).items():
             for index, value in enumerate(values.reshape(-1).tolist()):
                 assert abs(value - finite_difference_in_the_mask(mask, layer, index)) < 1e-8
+
+
+def test_the_example_of_the_readme_that_looks_at_losses_scores_likewise() -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    (program,) = (block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "(Probed)" in block)
+    example: dict[str, Any] = {"__name__": "example"}
+    exec(program, example)
+    assert example["Sensitivity"].scores_need == {"networks", "losses"}
+    dense = Mask.dense({layer: tuple(weight.shape) for layer, weight in WEIGHTS.items()})
+    subject = replace(subject_under(dense), batches=(len(IMAGES),))
+    expected = score(Snip(schedule=Schedule(density=0.5)), subject)
+    found = example["scores"](None, subject)
+    assert found.keys() == expected.keys()
+    assert all(torch.allclose(found[layer], expected[layer]) for layer in found)
 
 
 def test_snip_draws_exact_nested_rounds_like_any_method() -> None:

@@ -51,7 +51,7 @@ CLIP = Origin(
 TICKETLAB = Origin(
     "ticketlab",
     "a classifier that the lab trained, as a run publishes it, on whatever images; the head too where it has as many "
-    "classes",
+    "classes. What a run left of the same model is given back by ticketlab/models/own_weights.py",
     prefix="classifier.",
 )
 ORIGINS = {origin.name: origin for origin in (TORCHVISION, MOCO, CLIP, TICKETLAB)}

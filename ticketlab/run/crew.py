@@ -130,9 +130,9 @@ def crew_named(name: str) -> Engage:
 def _loaded(point: EntryPoint) -> Engage:
     try:
         return cast("Engage", point.load())
-    except (ImportError, AttributeError) as problem:
+    except Exception as problem:  # it runs code of others, which may raise anything
         raise EnvironmentProblem(
-            f"the crew `{point.name}` cannot be imported: {problem}",
+            f"the crew `{point.name}` cannot be imported: {type(problem).__name__}: {problem}",
             where=point.value,
             mend="install or repair the package that registers it, or name another crew",
         ) from problem

@@ -37,7 +37,7 @@ def at_hand_or_noise(ticket: Transferred, model: ModelChoice, shape: ImageShape,
     weights = prunable(build(model, shape, key), ticket.networks, ticket.layers)
     mask = Mask({name: _half(weight.parameter, key.of(name)) for name, weight in weights.items()})
     # Cells of other models have stand-ins of other layers.
-    path = project.lab / WEIGHTS / f"{PREFIX}{Path(wanted.name).stem}-{mask.digest()[:8]}.safetensors"
+    path = project.lab / WEIGHTS / mask.digest()[:8] / f"{PREFIX}{Path(wanted.name).stem}.safetensors"
     write(path, mask, TicketFacts("random", 1, 0, "0" * 64))
     return ticket.model_copy(update={"file": path.relative_to(project.root).as_posix(), "sha256": sha256_file(path)})
 

@@ -11,6 +11,7 @@ from ticketlab.files import sha256_bytes, write_atomically
 from ticketlab.made import made
 from ticketlab.models.build import build
 from ticketlab.models.pretrained import HEAD, ORIGINS
+from ticketlab.models.prunable import last_layers
 from ticketlab.randomness import Key
 from ticketlab.run.stand_in_ticket import at_hand_or_noise
 from ticketlab.run.wanted_file import WEIGHTS, WantedFile, pinned
@@ -20,8 +21,13 @@ from ticketlab.spec.pinned_file import PinnedFile
 from ticketlab.spec.start import StateDictFile
 from ticketlab.spec.transfer import Transferred
 from ticketlab.training import checkpoint
+from ticketlab.training.setup import tensors_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor, nn
+
     from ticketlab.datasets.shape import ImageShape
     from ticketlab.run.project import Project
     from ticketlab.spec.spec import Spec
@@ -69,15 +75,20 @@ def on_hand_or_noise(model: ModelChoice, shape: ImageShape, project: Project) ->
 def _stand_in(model: ModelChoice, shape: ImageShape, wanted: str, folder: Path) -> StateDictFile:
     """A file of noise, written once for all cells."""
     assert model.start is not None, "there is something to stand in for"
-    assert model.backbone is not None, "the spec was not resolved"
-    network, _, part = model.backbone.partition(".")
-    trunk = build(model, shape, Key(0).of("stand-in", wanted))[network].get_submodule(part)
-    origin = ORIGINS[model.start.names]
-    missing = (*origin.random, HEAD)
-    content = checkpoint.encode(
-        {origin.prefix + name: value for name, value in trunk.state_dict().items() if not name.startswith(missing)},
-        {"stands in for": wanted},
-    )
-    path = folder / f"{PREFIX}{Path(wanted).stem}.safetensors"
+    networks = build(model, shape, Key(0).of("stand-in", wanted))
+    content = checkpoint.encode(_noise(model, model.start.names, networks), {"stands in for": wanted})
+    # Cells of other models have stand-ins of other layers.
+    path = folder / sha256_bytes(content)[:8] / f"{PREFIX}{Path(wanted).stem}.safetensors"
     write_atomically(path, content)
     return StateDictFile(file=str(path), sha256=sha256_bytes(content), names=model.start.names)
+
+
+def _noise(model: ModelChoice, names: str, networks: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """The tensors of the model's backbone, or of all its networks where it has none, as a file names them; no heads."""
+    if model.backbone is None:
+        heads = tuple(f"{layer.rpartition('.')[0]}." for layer in last_layers(networks))
+        return {name: value for name, value in tensors_of(networks).items() if not name.startswith(heads)}
+    network, _, part = model.backbone.partition(".")
+    trunk, origin = networks[network].get_submodule(part), ORIGINS[names]
+    missing = (*origin.random, HEAD)
+    return {origin.prefix + name: value for name, value in trunk.state_dict().items() if not name.startswith(missing)}

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
+
+from ticketlab.errors import EnvironmentProblem
 
 if TYPE_CHECKING:
     from ticketlab.spec.positions import Path
@@ -103,7 +105,7 @@ class Family:
 
     @classmethod
     def members(cls) -> tuple[type[Choice], ...]:
-        """The members here and those that installed packages register. ValueError for two under one name."""
+        """The members here and those that installed packages register. EnvironmentProblem for two under one name."""
         return _members(cls.plural, cls.tag, cls.own)
 
     @classmethod
@@ -177,11 +179,34 @@ def _entry_points() -> Any:
     return entry_points()
 
 
+def _registered(point: EntryPoint, tag: str) -> type[Choice]:
+    """The member that an entry point names. EnvironmentProblem if it cannot be loaded, or is no `Choice` with a name."""
+    package = point.dist.name if point.dist is not None else "the package that registers it"
+    try:
+        member = point.load()
+    except Exception as problem:  # it runs code of others, which may raise anything
+        what = f"{package} cannot be loaded: {type(problem).__name__}: {problem}"
+    else:
+        if isinstance(member, type) and issubclass(member, Choice) and tag in member.model_fields:
+            return member
+        what = f"{package} registers {point.value}, which is no Choice (ticketlab/spec/section.py) with a field `{tag}`"
+    raise EnvironmentProblem(
+        what,
+        where=f"{point.name} = {point.value} in {point.group}",
+        mend=f"repair {package}, or remove it: pip uninstall {package}",
+    )
+
+
 @cache
 def _members(plural: str, tag: str, own: tuple[type[Choice], ...]) -> tuple[type[Choice], ...]:
-    everyone = (*own, *(point.load() for point in _entry_points().select(group=f"ticketlab.{plural}")))
+    points = _entry_points().select(group=f"ticketlab.{plural}")
+    everyone = (*own, *(_registered(point, tag) for point in points))
     names = [member.model_fields[tag].default for member in everyone]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
-        raise ValueError(f"two {plural} are registered under one name: {', '.join(sorted(map(str, twice)))}")
+        raise EnvironmentProblem(
+            f"two {plural} are registered under one name: {', '.join(sorted(map(str, twice)))}",
+            where=", ".join(f"{point.name} = {point.value}" for point in points),
+            mend="remove one of the packages that register it",
+        )
     return everyone

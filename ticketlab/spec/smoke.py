@@ -20,9 +20,9 @@ SIDE = 32
 def smoke(spec: Spec, dataset: DatasetFacts) -> Spec:
     """The resolved spec at smoke size: same networks, method and metrics, at most two rounds; numbers without meaning.
 
-    What is measured, is measured on the whole split. Images shrink to 32 pixels where the model takes any size, unless the
-    ticket was drawn at theirs. Seeds are made equal, so that cells that differ in their seed or their share of the data
-    alone are done once.
+    What is measured, is measured on the whole split. Images shrink to 32 pixels where the model takes any size, unless a
+    file of the spec's was made at theirs. Seeds are made equal, so that cells that differ in their seed or their share of
+    the data alone are done once.
     """
     fewest = [metric.fewest_samples for metric in spec.evaluate.metrics or ()]
     evaluate: dict[str, Any] = {
@@ -31,7 +31,7 @@ def smoke(spec: Spec, dataset: DatasetFacts) -> Spec:
     }
     side = spec.data.size
     assert side is not None, "the spec was not resolved"
-    if spec.model.sizes is None and spec.data.fit == "resize" and not isinstance(spec.ticket, Transferred):
+    if spec.model.sizes is None and spec.data.fit == "resize" and not _made_for_a_size(spec):
         side = min(side, SIDE)
     if spec.evaluate.every is not None:
         evaluate["every"] = 1
@@ -46,3 +46,8 @@ def smoke(spec: Spec, dataset: DatasetFacts) -> Spec:
         "compute": spec.compute.model_copy(update={"log_every": 1}),
     }
     return spec.model_copy(update=update)
+
+
+def _made_for_a_size(spec: Spec) -> bool:
+    """Whether a file has the layers of the model as it is: those of some are as large as the images."""
+    return isinstance(spec.ticket, Transferred) or (spec.model.start is not None and spec.model.backbone is None)

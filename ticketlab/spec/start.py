@@ -49,11 +49,11 @@ class StartChoice(Choice):
 
     def settled_for(self, model: ModelChoice, at: Path) -> Self:
         """Refuses what can be known not to fit the model; shapes are looked at when the file is read."""
-        if model.backbone is None:
+        if model.backbone is None and self.names != "ticketlab":
             raise Impossible(
                 at,
-                f"`{model.name}` has no part that weights of residual networks fit",
-                mend="model.kind: imagenet_resnet, or remove `start`",
+                f"`{model.name}` has no part with the names of torchvision's ImageNet residual networks",
+                mend="names: ticketlab for weights that a run published, model.kind: imagenet_resnet, or remove `start`",
             )
         return self
 
@@ -62,10 +62,13 @@ class StateDictFile(PinnedFile, StartChoice):
     """A state dict in a file of the user's, fixed by its sha256."""
 
     made_by: ClassVar[str] = "ticketlab.run.start_file:given_file"
-    about: ClassVar[str] = "a state dict in a file: torchvision's, MoCo v2's, CLIP RN50's, or one that the lab trained"
+    about: ClassVar[str] = "a state dict in a file: torchvision's, MoCo v2's, CLIP RN50's, or what the lab trained"
 
     kind: Literal["file"] = Field(default="file", description="A file of weights, .pth or .safetensors.")
-    names: Names = Field(description="Whose names its tensors have; `ticketlab`: a classifier that a run published.")
+    names: Names = Field(
+        description="Whose names its tensors have; `ticketlab`: what a run published of the same model (or a classifier, for the "
+        "backbone of another)."
+    )
 
     def is_of_colour(self) -> bool:
         """MoCo's are; those of others may be anybody's, and CLIP's first convolutions are not taken over."""

@@ -34,7 +34,9 @@ def score(options: Drawn, subject: Subject) -> dict[str, Tensor]:
     if answer.keys() != subject.weights.keys():
         odd = ", ".join(sorted(answer.keys() ^ subject.weights.keys()))
         raise TicketlabError(
-            f"the scores do not name the layers of the weights; they differ in {odd}", where=options.made_by
+            f"the scores do not name the layers of the weights; they differ in {odd}",
+            where=options.made_by,
+            mend="return one tensor for every layer of `subject.weights`, under its name",
         )
     scores = {name: _checked(name, answer[name], weight, options.made_by) for name, weight in subject.weights.items()}
     for network, layers in of_each_network(scores).items():
@@ -58,6 +60,7 @@ def _checked(name: str, score: Tensor, weight: Tensor, made_by: str) -> Tensor:
         raise TicketlabError(
             f"{name}: {score.dtype} scores of shape {tuple(score.shape)} for weights of shape {tuple(weight.shape)}",
             where=made_by,
+            mend="return floating-point scores of the shape of the weights, one for each weight",
         )
     score = score.detach().cpu()
     # What is not finite is among the extremes; looking for them makes no tensor as large as the weights.

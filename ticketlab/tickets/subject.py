@@ -15,16 +15,20 @@ if TYPE_CHECKING:
     from ticketlab.tickets.mask import Mask
 
 
-def _not_offered(what: str) -> Callable[..., Any]:
+def _not_offered(what: str, base: str) -> Callable[..., Any]:
     def refuse(*_: object) -> NoReturn:
-        raise TicketlabError(f"the pruning method asks for {what}, which this run does not offer")
+        raise TicketlabError(
+            f"the pruning method asks for {what}, which this run does not offer",
+            where="scores_need of the method's options",
+            mend=f'derive the class from {base} (ticketlab.spec.drawing), and name "{what}" in its `scores_need`',
+        )
 
     return refuse
 
 
-_no_networks = _not_offered("networks")
-_no_inputs = _not_offered("inputs")
-_no_losses = _not_offered("losses")
+_no_networks = _not_offered("networks", "Drawn or Probed")
+_no_inputs = _not_offered("inputs", "Probed")
+_no_losses = _not_offered("losses", "Probed")
 
 
 @dataclass(frozen=True)
