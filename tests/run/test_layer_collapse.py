@@ -13,6 +13,7 @@ from ticketlab.errors import Interrupted
 from ticketlab.ledger.chain import Chain
 from ticketlab.ledger.listing import run_named
 from ticketlab.ledger.statement import facts
+from ticketlab.report.table import share
 from ticketlab.run.events import Event, LayerCollapse
 from ticketlab.run.experiment import open_experiment, run
 from ticketlab.run.journal import rows
@@ -92,7 +93,7 @@ def test_results_name_the_layers_and_have_the_density_of_each(specks: Path) -> N
         assert found["collapsed"] == dict(result.collapsed)
         # A perceptron uses every weight once, and all of it is under the mask.
         assert result.multiply_adds == {"classifier": (mask.kept, mask.size)}
-        assert f"{mask.kept:,} ({mask.kept / mask.size:.2%})" in text
+        assert f"{mask.kept:,} ({share(mask.kept / mask.size)})" in text
         assert set(result.collapsed) == {layer for layer, kept in mask.layer_kept().items() if not kept}
         assert f"- {name}: nothing is left of classifier." in text
     for layer, round in results["ticket"].collapsed.items():

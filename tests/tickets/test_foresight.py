@@ -127,8 +127,10 @@ def test_a_plan_counts_the_multiply_adds_that_scores_take(
     forward = sum(one.multiply_adds for one in cost(whole.networks, ImageShape(*whole.images.shape[1:3], 10)).values())
     if isinstance(options, Probed):
         options = options.model_copy(update={"probe": Probe(per_class=1)})
+    subject = whole.subject()
+    score(options, subject)  # The first round also asks whether the network is a sum over paths.
     with FlopCounterMode(display=False) as counter:
-        score(options, whole.subject())
+        score(options, subject)
     planned = options.works_through(len(whole.labels)) * forward
     done = counter.get_total_flops() / 2
     # Without max-pools PX sends one image through its squares, however many there are; a plan counts all of them.

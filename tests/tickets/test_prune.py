@@ -16,8 +16,9 @@ from torch import Tensor, nn
 import ticketlab
 from ticketlab.errors import TicketlabError
 from ticketlab.randomness import Key
-from ticketlab.spec.drawing import Drawn, Probe, Schedule
+from ticketlab.spec.drawing import Drawn, Schedule
 from ticketlab.spec.foresight import Px, Snip, SynFlow
+from ticketlab.spec.probed import Probe
 from ticketlab.spec.ticket import Magnitude, Random, Ticket
 from ticketlab.tickets.mask import Mask
 from ticketlab.tickets.prune import draw_ticket, mask_from_scores, scores

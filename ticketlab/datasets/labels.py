@@ -48,9 +48,9 @@ class Labelling(ABC):
         A number beyond the classes stands for images that show none of them.
         """
 
-    @abstractmethod
     def probed(self, shown: Tensor, classes: int) -> Tensor:
-        """The classes, sorted, of which a probe set has equally many images; `shown` are those of the images there are."""
+        """The classes, sorted, of which a probe set has equally many images: all, whatever those `shown` by the images are."""
+        return torch.arange(classes)
 
     @abstractmethod
     def example(self, count: int, shape: ImageShape) -> Tensor:
@@ -80,10 +80,6 @@ class OneClass(Labelling):
     def shown(self, labels: Tensor) -> Tensor:
         """The labels themselves."""
         return labels.cpu()
-
-    def probed(self, shown: Tensor, classes: int) -> Tensor:
-        """All of them."""
-        return torch.arange(classes)
 
     def example(self, count: int, shape: ImageShape) -> Tensor:
         """The classes in turn."""

@@ -22,7 +22,7 @@ Offers = Callable[[Mask], dict[str, Any]]
 """From the mask of the last round to the fields of a `Subject` beside weights, mask, key and memory."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Pruner:
     """The method of `options` on live weights, which it only reads; rounds are numbered from 1, and `memory` lasts for all.
 
