@@ -230,7 +230,10 @@ def test_a_layer_of_which_the_file_keeps_nothing_is_reported(project: Path) -> N
     events: list[Event] = []
     folder = performed(experiment, Transfer, events.append)
     assert [(event.round, event.layers) for event in events if isinstance(event, LayerCollapse)] == [(2, (first,))]
-    assert dict(Layers.read(folder / LAYERS).collapsed) == {first: 2}
+    layers = Layers.read(folder / LAYERS)
+    assert dict(layers.collapsed) == {first: 2}
+    ((kept, dense),) = layers.network_multiply_adds.values()
+    assert 0 < kept < dense
 
 
 def test_a_smoke_run_wears_noise_where_the_file_is_not_here_and_says_so(project: Path) -> None:

@@ -39,7 +39,7 @@ class Journal:
     that is another one (rows are further apart, say) takes the place of all that the earlier attempt left. A torn last
     line, left by a kill inside a write, is cut off when the journal is opened.
 
-    A row is in the file `TOGETHER_SECONDS` after the row before it, or once the journal is synced or closed.
+    A row that comes within `TOGETHER_SECONDS` of a write waits for a later row, for `sync` or for `close`.
     """
 
     def __init__(self, path: Path) -> None:

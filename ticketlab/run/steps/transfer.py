@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from ticketlab.models.cost import layer_multiply_adds
 from ticketlab.plan.inputs import PRETRAINED
+from ticketlab.run.steps.images import shape_of
 from ticketlab.run.steps.networks import initial_networks
 from ticketlab.run.wanted_file import WEIGHTS, pinned
 from ticketlab.tensors import content_digest
@@ -28,7 +30,8 @@ def perform(asked: Step, place: Workplace) -> None:
         step.model, step.images, step.seed, "init", place.input(PRETRAINED, "weights.safetensors")
     )
     mask, drawn = carried(step.ticket, path, networks)
-    layers = Layers().after(mask, drawn.round)
+    costs = layer_multiply_adds(networks, shape_of(step.images))
+    layers = Layers(dense_multiply_adds=costs).after(mask, drawn.round)
     if layers.collapsed:
         place.collapsed(drawn.round, tuple(layers.collapsed))
     layers.write(place.out / LAYERS)
