@@ -30,9 +30,10 @@ from torch import Tensor, nn
 from ticketlab.datasets.shape import ImageShape
 from ticketlab.models.build import build
 from ticketlab.randomness import Key
-from ticketlab.spec.drawing import Drawn, Probe, Probed, Schedule
+from ticketlab.spec.drawing import Drawn, Schedule
 from ticketlab.spec.foresight import Px, SynFlow
 from ticketlab.spec.model import ModelChoice, Resnet, Vgg
+from ticketlab.spec.probed import Probe, Probed
 from ticketlab.tickets.prune import pruner
 
 SHAPE = ImageShape(3, 32, 10)
