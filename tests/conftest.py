@@ -21,6 +21,8 @@ for name in (*_OF_THE_DEVELOPER, *_OF_A_DVC_STAGE):
 # Before torch is imported. A run still sets the threads its spec asks for.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.update(QUIET)
+# Processes that tests start share what one of them compiled.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 _aside = tempfile.TemporaryDirectory(prefix="ticketlab-tests-")
 """Removed when the process ends; each worker of pytest-xdist has one."""

@@ -191,9 +191,9 @@ def assert_a_quarter_is_kept(folder: Path) -> None:
 
 def test_programs_and_commands_run_as_they_stand_in_a_project(project: Path) -> None:
     programs = [block.text for block in BLOCKS if block.runs("python") and not block.text.startswith(METHOD_SIGN)]
-    said = [
-        shell(f"{shlex.quote(sys.executable)} -c {shlex.quote(program)}", project).splitlines() for program in programs
-    ]
+    one_after_the_other = "import json, sys\nfor text in json.loads(sys.argv[1]): exec(text, {}), print('----')"
+    command = [sys.executable, "-c", one_after_the_other, json.dumps(programs)]
+    said = [part.splitlines() for part in shell(shlex.join(command), project).split("----\n")]
     assert said[0][0] == "[200]"
     assert [line.split()[0] for line in said[0][-3:]] == ["ticket", "dense", "random"]
     assert said[1][0].startswith("magnitude 2 ")

@@ -127,6 +127,12 @@ def make_specks(root: Path) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def new_specks() -> Callable[[Path], Path]:
+    """`make_specks`, for fixtures of more than one test."""
+    return make_specks
+
+
 @pytest.fixture
 def nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """MLflow is at an address where nobody is."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,24 @@ def done(
     return {result.name: result for result in outcome.results}
 
 
+@dataclass
+class Done:
+    """A run whose ticket and controls lost layers."""
+
+    project: Path
+    events: list[Event]
+    results: dict[str, ArmResult]
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory, new_specks: Callable[[Path], Path]) -> Done:
+    """Looked at by several tests, and changed by none."""
+    project, events = new_specks(tmp_path_factory.mktemp("collapse") / "project"), list[Event]()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+        return Done(project, events, done(project, events, arms="[ticket, random, shuffled]"))
+
+
 def dead_after(project: Path, rounds: int) -> set[str]:
     """The empty layers of the same drawing ended after a number of rounds, by its ticket alone.
 
@@ -67,26 +86,24 @@ def dead_after(project: Path, rounds: int) -> set[str]:
     return {layer for layer, kept in mask.layer_kept().items() if not kept}
 
 
-def test_every_death_is_told_once_with_its_round(specks: Path) -> None:
-    events: list[Event] = []
-    results = done(specks, events)
-    told = [event for event in events if isinstance(event, LayerCollapse)]
+def test_every_death_is_told_once_with_its_round(ran: Done, specks: Path) -> None:
+    told = [event for event in ran.events if isinstance(event, LayerCollapse)]
     assert all(event.cell == "ticket" for event in told)
     rounds = {layer: event.round for event in told for layer in event.layers}
     assert len(set(rounds.values())) > 1, "layers that die in several rounds"
     assert sum(len(event.layers) for event in told) == len(rounds)
-    assert rounds == dict(results["ticket"].collapsed)
+    assert rounds == dict(ran.results["ticket"].collapsed)
     assert set(rounds.values()) <= {5, 6}
     assert dead_after(specks, 4) == set()
     assert dead_after(specks, 5) == {layer for layer, when in rounds.items() if when == 5}
 
 
-def test_results_name_the_layers_and_have_the_density_of_each(specks: Path) -> None:
-    results = done(specks, [], arms="[ticket, random, shuffled]")
-    text = (specks / "runs" / "collapse" / "results.md").read_text()
+def test_results_name_the_layers_and_have_the_density_of_each(ran: Done) -> None:
+    results = ran.results
+    text = (ran.project / "runs" / "collapse" / "results.md").read_text()
     for name, result in results.items():
         mask = read_ticket(result.files["ticket.safetensors"])[0]
-        found = json.loads((specks / "runs" / "collapse" / name / "layers.json").read_text())
+        found = json.loads((ran.project / "runs" / "collapse" / name / "layers.json").read_text())
         assert list(found["layers"]) == list(mask.shapes())
         assert {layer: one["kept"] for layer, one in found["layers"].items()} == mask.layer_kept()
         assert {layer: one["density"] for layer, one in found["layers"].items()} == result.layer_densities
@@ -103,14 +120,14 @@ def test_results_name_the_layers_and_have_the_density_of_each(specks: Path) -> N
         assert results["random"].collapsed[layer] == results["shuffled"].collapsed[layer] == round
 
 
-def test_mlflow_and_the_ledger_are_told(specks: Path) -> None:
-    results = done(specks, [])
-    outbox = Outbox.of(specks)
+def test_mlflow_and_the_ledger_are_told(ran: Done) -> None:
+    results, project = ran.results, ran.project
+    outbox = Outbox.of(project)
     runs: dict[str, TrackedRun] = {one.name: one for one in outbox.runs()}
-    stated = {facts(one.statement).arm: one.statement for one in Chain(specks / "ledger.jsonl").entries()}
+    stated = {facts(one.statement).arm: one.statement for one in Chain(project / "ledger.jsonl").entries()}
     for name, result in results.items():
         assert all(layer in runs[name].tags["ticketlab.collapsed_layers"] for layer in result.collapsed)
-        told = [row for journal in runs[name].journals for row in rows(specks / journal.path)]
+        told = [row for journal in runs[name].journals for row in rows(project / journal.path)]
         costs = [row["multiply_adds_classifier"] for row in told if "multiply_adds_classifier" in row]
         assert costs == [result.multiply_adds["classifier"][0]]
         assert any(one.path.endswith(f"{name}/layers.json") for one in runs[name].artifacts)
@@ -131,8 +148,8 @@ def test_a_ticket_that_leaves_something_everywhere_has_no_warning_anywhere(speck
     assert "collapse" not in (specks / "runs" / "collapse" / "results.md").read_text().replace("# collapse", "")
 
 
-def test_an_interruption_forgets_no_death(specks: Path) -> None:
-    expected = {name: dict(result.sha256) for name, result in done(specks, []).items()}
+def test_an_interruption_forgets_no_death(ran: Done, specks: Path) -> None:
+    expected = dict(ran.results["ticket"].sha256)
     asked = 0
 
     def sometimes() -> bool:
@@ -140,15 +157,15 @@ def test_an_interruption_forgets_no_death(specks: Path) -> None:
         asked += 1
         return asked % 3 == 0
 
-    fresh, stops = True, 0
+    stops = 0
     for _ in range(30):
         try:
-            again = done(specks, [], SPARSE, sometimes, fresh=fresh)
+            again = done(specks, [], SPARSE, sometimes)
             break
         except Interrupted:
-            fresh, stops = False, stops + 1
+            stops += 1
     assert stops > 0
-    assert {name: dict(result.sha256) for name, result in again.items()} == expected
+    assert dict(again["ticket"].sha256) == expected
 
 
 def test_layers_that_died_before_a_training_keep_their_round_after_it(specks: Path) -> None:

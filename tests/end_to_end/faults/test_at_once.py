@@ -45,8 +45,8 @@ def of_every_seed(count: int) -> list[str]:
     return sorted(f"small+seed-{seed}_{overrides}/dense" for seed in range(count))
 
 
-def test_four_processes_on_an_empty_project(lab: Any) -> None:
-    assert many_at_once(lab, 4) == of_every_seed(4)
+def test_three_processes_on_an_empty_project(lab: Any) -> None:
+    assert many_at_once(lab, 3) == of_every_seed(3)
 
 
 @pytest.mark.long
