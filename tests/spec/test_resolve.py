@@ -91,6 +91,7 @@ def test_only_what_means_nothing_itself_is_left_null(page: dict[str, Any]) -> No
     assert left == {
         *({"train.adversarial_features"} if page is GAN else ()),
         "compute.workers",
+        "data.classes",
         "data.ratio",
         "data.count",
         "model.init",

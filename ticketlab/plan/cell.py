@@ -24,12 +24,11 @@ from ticketlab.spec.transfer import Transferred
 
 @dataclass(frozen=True)
 class CellPlanner:
-    """Plans the arms of one resolved cell over a dataset of `total` training images."""
+    """Plans the arms of one resolved cell; `subset` chooses the training images that are kept, None where all are."""
 
     spec: Spec
     images: Images
-    total: int
-    kept: int
+    subset: Subset | None
 
     def arms(self) -> tuple[ArmPlan, ...]:
         """A plan per arm, in the spec's order; the ticket's rounds are one trunk that all arms share."""
@@ -210,19 +209,8 @@ class CellPlanner:
 
     def _seen(self, objective: Objective) -> dict[str, Step]:
         """What there is to train on: the subset, if images are left out, and what the objective makes of them once."""
-        subset: dict[str, Step] = {"subset": self._subset()} if self.kept < self.total else {}
+        subset: dict[str, Step] = {} if self.subset is None else {"subset": self.subset}
         return {**subset, **preparing(objective, self.images, self.spec.compute, subset)}
-
-    def _subset(self) -> Subset:
-        return Subset(
-            dataset=self.images.dataset,
-            dataset_digest=self.images.digest,
-            opened_by=self.images.opened_by,
-            count=self.kept,
-            rule=self.spec.data.subset,
-            seed=self.spec.seed,
-            labels=self.images.labels,
-        )
 
 
 def _known_in_round(ticket: Drawn, number: int) -> Drawn:

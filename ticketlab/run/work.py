@@ -33,7 +33,7 @@ def multiply_adds(step: Step, dataset: DatasetFacts) -> int:
         forwards = sum(_forward(step.model, step.images, name) for name in step.ticket.networks or ())
         return (step.round - step.first + 1) * images * forwards
     if isinstance(step, Statistics):
-        return _real(step.split, dataset) * _look(step.extractor, step.images)
+        return _real(step.split, dataset, step.images) * _look(step.extractor, step.images)
     if isinstance(step, Measured):
         times = len(step.numbers) if isinstance(step, Curve) else 1
         return times * _measurement(step, dataset)
@@ -45,12 +45,13 @@ def _measurement(step: Measured, dataset: DatasetFacts) -> int:
     asked = step.measurement
     one = _forward(step.model, step.images, step.model.networks[0])
     if asked.extractor is None:
-        return _real(asked.split, dataset) * one
+        return _real(asked.split, dataset, step.images) * one
     return asked.samples * (one + _look(asked.extractor, step.images))
 
 
-def _real(split: str, dataset: DatasetFacts) -> int:
-    return dataset.train if split == "train" else dataset.test
+def _real(split: str, dataset: DatasetFacts, images: Images) -> int:
+    """The images of a split; of some of its classes, as many as if all had equally many."""
+    return (dataset.train if split == "train" else dataset.test) * images.classes // dataset.classes
 
 
 def _look(extractor: ExtractorChoice, images: Images) -> int:
