@@ -167,6 +167,23 @@ def test_the_layer_of_the_outputs_is_pruned_but_not_by_whole_outputs(ticket: dic
     assert resolve(found, KNOWN["fashion-mnist"]) == found
 
 
+@pytest.mark.parametrize("ticket", [{"method": "edge_popup", "density": 0.5}, {"method": "regenerative", "every": 20}])
+def test_a_training_that_makes_a_mask_moves_what_it_lies_over(ticket: dict[str, Any]) -> None:
+    with pytest.raises(Impossible, match="no mask over it") as refused:
+        resolved(CLASSIFIER, ticket=ticket, train={"last_layer": "frozen"})
+    assert (refused.value.path, refused.value.mend) == (("ticket", "last_layer"), "last_layer: dense")
+    assert resolved(CLASSIFIER, ticket={**ticket, "last_layer": "dense"}, train={"last_layer": "frozen"})
+    with pytest.raises(Impossible, match="has no steps") as refused:
+        resolved(CLASSIFIER, ticket=ticket, train={"steps": 0})
+    assert refused.value.path == ("train", "steps")
+    search = {"objective": "squared_error", "steps": 0}
+    with pytest.raises(Impossible, match="has no steps") as refused:
+        resolved(CLASSIFIER, ticket={**ticket, "search": search})
+    assert refused.value.path == ("ticket", "search", "steps")
+    found = resolved(CLASSIFIER, ticket={**ticket, "search": {**search, "steps": 2}}, train={"steps": 0})
+    assert found.train.steps == 0
+
+
 def test_n_of_m_inputs_are_one_round_to_their_share() -> None:
     for n, m, density in ((2, 4, 0.5), (1, 3, 0.333)):
         ticket = {"method": "magnitude", "schedule": {"density": density}, "structure": {**TWO_OF_FOUR, "n": n, "m": m}}
