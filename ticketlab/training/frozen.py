@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch.nn.modules.batchnorm import _NormBase
 
-from ticketlab.models.prunable import layer_kind
+from ticketlab.models.prunable import last_layer
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,8 +30,7 @@ class Frozen:
     def hold(self, network: nn.Module) -> None:
         """Keep the weights of the last layer, if it is frozen, out of all that learns from now on."""
         if self.last_layer:
-            layers = [layer for layer in network.modules() if layer_kind(layer) is not None]
-            for parameter in layers[-1].parameters(recurse=False):
+            for parameter in last_layer(network)[1].parameters(recurse=False):
                 parameter.requires_grad_(False)
 
     def train(self, network: nn.Module) -> None:
