@@ -205,6 +205,8 @@ SHIPPED = {
     "px/resnet18-tiny-imagenet": "e7a2776f22a7d74c",
     "px/resnet20-cifar10": "48f977528d2efc09",
     "px/resnet50-imagenet": "9d9df946976fbfb0",
+    "px/resnet50-imagenet10": "f47d87600fa8a1c3",
+    "px/resnet50-imagenet10-zero-shot": "afb5a23869bebe10",
     "px/resnet50-pretrained-cifar": "c2e0a7a1c79d9ec9",
     "px/resnet50-pretrained-tiny-imagenet": "c297970d80069ab4",
     "px/vgg16-cifar100": "a1c819d96e83db62",
