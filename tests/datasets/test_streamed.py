@@ -20,6 +20,7 @@ from torchvision.transforms import functional as published
 
 from ticketlab.augment.crop_flip import flip
 from ticketlab.augment.resized_crop import build as resized_crop
+from ticketlab.datasets.chosen import Chosen
 from ticketlab.datasets.image_set import ImageSet
 from ticketlab.datasets.index import HEAD, Index
 from ticketlab.datasets.manifest import Manifest, read_manifest
@@ -45,9 +46,11 @@ def project(tmp_path: Path, photographs: Make) -> Path:
     return tmp_path / "project"
 
 
-def images(project: Path, split: str = "train", kept: Tensor | None = None, helpers: int = 0) -> ImageSet:
+def images(
+    project: Path, split: str = "train", kept: Tensor | None = None, helpers: int = 0, classes: tuple[int, ...] = ()
+) -> ImageSet:
     manifest = read_manifest(project, "small")
-    return opened(project, manifest, split, SIZE, "resize", kept, torch.device("cpu"), helpers)  # type: ignore[arg-type]
+    return opened(project, manifest, split, SIZE, "resize", Chosen(classes, kept), torch.device("cpu"), helpers)  # type: ignore[arg-type]
 
 
 def batches(source: ImageSet, numbers: list[int], key: Key = FIRST, size: int = 4) -> list[tuple[Tensor, Tensor]]:
@@ -305,12 +308,13 @@ def test_what_would_not_fit_in_memory_is_refused_before_a_picture_is_opened(proj
 PEAK = """
 import resource, sys, torch
 from pathlib import Path
+from ticketlab.datasets.chosen import Chosen
 from ticketlab.datasets.manifest import read_manifest
 from ticketlab.datasets.streamed import opened
 from ticketlab.randomness import Key
 
 project = Path(sys.argv[1])
-source = opened(project, read_manifest(project, "many"), "train", 448, "resize", None, torch.device("cpu"), 0)
+source = opened(project, read_manifest(project, "many"), "train", 448, "resize", Chosen(), torch.device("cpu"), 0)
 with source.stream(8, Key(0), []) as (stream, _):
     stream.at(0)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -340,3 +344,16 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path, photogra
 def test_the_moments_are_those_that_everybody_scales_imagenet_by(project: Path) -> None:
     manifest: Manifest = read_manifest(project, "small")
     assert (manifest.mean, manifest.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+def test_chosen_classes_are_opened_under_the_places_they_have_in_the_list(project: Path) -> None:
+    whole = images(project)
+    found = images(project, classes=(2, 0))
+    assert found.labels.tolist() == [1] * 6 + [0] * 6
+    numbers = torch.tensor([*range(6), *range(12, 18)])
+    assert torch.equal(found.take(torch.arange(12)), whole.take(numbers))
+    kept = images(project, kept=torch.tensor([0, 11]), classes=(2, 0))
+    assert kept.labels.tolist() == [1, 0]
+    assert torch.equal(kept.take(torch.arange(2)), whole.take(torch.tensor([0, 17])))
+    assert set(images(project, "test", classes=(2, 0)).labels.tolist()) == {0, 1}
+    assert are_equal(batches(found, [0, 3]), batches(images(project, helpers=2, classes=(2, 0)), [0, 3]))

@@ -51,7 +51,7 @@ def arm(asked: Spec, folder: Path, name: str = "ticket") -> ArmPlan:
     data = asked.data
     digest = read_manifest(folder, PREFIX + "fashion-mnist").content
     images = Images(PREFIX + "fashion-mnist", digest, 1, 10, data.size, data.fit, data.scaling)  # type: ignore[arg-type]
-    planner = CellPlanner(Spec.model_validate({**asked.asks(), "arms": [name]}), images, 64, 64)
+    planner = CellPlanner(Spec.model_validate({**asked.asks(), "arms": [name]}), images, None)
     return planner.arms()[0]
 
 

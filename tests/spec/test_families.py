@@ -90,10 +90,11 @@ def test_a_package_is_found_whatever_is_imported_first(first: str, turn: int, in
 EVERY = {
     "arms": ("arm:ArmChoice", "kind", ""),
     "models": (
-        "modelling:ModelChoice",
+        "modelling:ClassifierChoice",
         "kind",
         "trains: ClassVar[Task] = CLASSIFIER\n    networks: ClassVar = ('odd',)",
     ),
+    "heads": ("head:HeadChoice", "kind", ""),
     "initialisers": ("initial:Initialiser", "kind", ""),
     "methods": ("drawing:Drawn", "method", ""),
     "scopes": ("scope:ScopeChoice", "kind", ""),
@@ -146,7 +147,8 @@ def page(member):
     return {
         "name": "x",
         "data": {"dataset": "mnist"},
-        "model": {"kind": "odd_models", "init": member("initialisers"), "start": member("starts")},
+        "model": {"kind": "odd_models", "init": member("initialisers"), "start": member("starts"),
+                  "head": member("heads")},
         "ticket": {"method": "odd_methods", "schedule": {"rate": 0.5},
                    "scope": member("scopes"), "structure": member("structures")},
         "train": {"objective": "odd_objectives", "steps": 1, "optimizer": member("optimizers"),

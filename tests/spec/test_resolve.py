@@ -91,11 +91,14 @@ def test_only_what_means_nothing_itself_is_left_null(page: dict[str, Any]) -> No
     assert left == {
         *({"train.adversarial_features"} if page is GAN else ()),
         "compute.workers",
+        "data.classes",
         "data.ratio",
         "data.count",
+        *({"model.head"} if page is CLASSIFIER else ()),
         "model.init",
         "model.start",
         "evaluate.every",
+        "evaluate.extractor.model.head",
         "evaluate.extractor.model.init",
         "evaluate.extractor.model.start",
         "compute.threads",
@@ -164,6 +167,23 @@ def test_the_layer_of_the_outputs_is_pruned_but_not_by_whole_outputs(ticket: dic
     found = resolved(CLASSIFIER, ticket=ticket)
     assert found.ticket.last_layer == last  # type: ignore[attr-defined]
     assert resolve(found, KNOWN["fashion-mnist"]) == found
+
+
+@pytest.mark.parametrize("ticket", [{"method": "edge_popup", "density": 0.5}, {"method": "regenerative", "every": 20}])
+def test_a_training_that_makes_a_mask_moves_what_it_lies_over(ticket: dict[str, Any]) -> None:
+    with pytest.raises(Impossible, match="no mask over it") as refused:
+        resolved(CLASSIFIER, ticket=ticket, train={"last_layer": "frozen"})
+    assert (refused.value.path, refused.value.mend) == (("ticket", "last_layer"), "last_layer: dense")
+    assert resolved(CLASSIFIER, ticket={**ticket, "last_layer": "dense"}, train={"last_layer": "frozen"})
+    with pytest.raises(Impossible, match="has no steps") as refused:
+        resolved(CLASSIFIER, ticket=ticket, train={"steps": 0})
+    assert refused.value.path == ("train", "steps")
+    search = {"objective": "squared_error", "steps": 0}
+    with pytest.raises(Impossible, match="has no steps") as refused:
+        resolved(CLASSIFIER, ticket={**ticket, "search": search})
+    assert refused.value.path == ("ticket", "search", "steps")
+    found = resolved(CLASSIFIER, ticket={**ticket, "search": {**search, "steps": 2}}, train={"steps": 0})
+    assert found.train.steps == 0
 
 
 def test_n_of_m_inputs_are_one_round_to_their_share() -> None:

@@ -129,7 +129,7 @@ x.yaml:6:8: model: found the text `sngann`
         [],
         """\
 x.yaml:10:8: train: found the text `hinge`
-     allowed: a mapping whose `objective` is one of `hinge`, `non_saturating`, `cross_entropy`, `pixel_cross_entropy`, `moment_matching` (How the ticket is trained)
+     allowed: a mapping whose `objective` is one of `hinge`, `non_saturating`, `cross_entropy`, `squared_error`, `pixel_cross_entropy`, `moment_matching` (How the ticket is trained)
   -> did you mean `{objective: hinge, steps: ...}`?""",
     ),
     (

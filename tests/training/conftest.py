@@ -29,7 +29,7 @@ from ticketlab.spec.regulariser import AdversarialFeatures
 from ticketlab.spec.segmenters import Deeplab
 from ticketlab.spec.task import GAN as GAN_TASK
 from ticketlab.spec.task import SEGMENTER as SEGMENTER_TASK
-from ticketlab.spec.train import CrossEntropy, Hinge, NonSaturating, Objective, PixelCrossEntropy
+from ticketlab.spec.train import CrossEntropy, Hinge, NonSaturating, Objective, PixelCrossEntropy, SquaredError
 from ticketlab.tensors import content_digest
 from ticketlab.tickets.mask import Mask
 from ticketlab.tickets.worn import Fixed, Wearing
@@ -51,8 +51,9 @@ def objective_of(name: str, optimizer: str, steps: int = STEPS) -> Objective:
     common: dict[str, Any] = {"steps": steps, "batch": 3, "warmup": 1, "rate_schedule": Cosine()}
     if name == "pixel_cross_entropy":
         return PixelCrossEntropy(**common, optimizer=OPTIMIZERS[optimizer], augment=(Crop(padding=2), Flip()))
-    if name == "cross_entropy":
-        return CrossEntropy(**common, optimizer=OPTIMIZERS[optimizer], augment=(Flip(),))
+    if name in ("cross_entropy", "squared_error"):
+        learned = CrossEntropy if name == "cross_entropy" else SquaredError
+        return learned(**common, optimizer=OPTIMIZERS[optimizer], augment=(Flip(),))
     kind = NonSaturating if name == "non_saturating" else Hinge
     chosen = OPTIMIZERS[optimizer]
     return kind(

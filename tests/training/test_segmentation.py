@@ -13,7 +13,7 @@ from torch import nn
 
 from ticketlab.label_map import UNLABELLED
 from ticketlab.models.dropout import set_keys
-from ticketlab.spec.train import Adam, Sgd
+from ticketlab.spec.optimizer import Adam, Sgd
 from ticketlab.training.checkpoint import content_digest
 from ticketlab.training.segmentation import pixel_loss
 

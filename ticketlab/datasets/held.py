@@ -15,6 +15,7 @@ from ticketlab.datasets.image_set import Augmentation, ImageSet
 from ticketlab.datasets.pack import Split, read_split
 
 if TYPE_CHECKING:
+    from ticketlab.datasets.chosen import Chosen
     from ticketlab.datasets.manifest import Manifest, SplitName
     from ticketlab.randomness import Key
 
@@ -25,15 +26,16 @@ def opened(
     split: SplitName,
     size: int | None,
     fit: Literal["resize", "pad"],
-    kept: Tensor | None,
+    chosen: Chosen,
     device: torch.device,
     helpers: int,
 ) -> Held:
     """The images of a pack, read whole and checked; see `ImageSet`. DataError as from `read_split` and `prepare`."""
     found = read_split(project, manifest.name, split, manifest=manifest)
-    if kept is not None:
-        found = Split(found.images[kept], found.labels[kept], found.labelling)
-    labels = found.labelling.fitted(found.labels, size, fit).to(device)
+    numbers = chosen.numbers(found.labels)
+    if numbers is not None:
+        found = Split(found.images[numbers], found.labels[numbers], found.labelling)
+    labels = found.labelling.fitted(chosen.named(found.labels), size, fit).to(device)
     return Held(Split(prepare(found.images, size, fit, device), labels, found.labelling))
 
 

@@ -43,8 +43,8 @@ class ImageSet(ABC):
     """Images of one size with their `labels` (N, ...), on one device; `labelling` is the kind of label.
 
     A module of ticketlab.datasets opens each kind of dataset (`Manifest.opened_by`), all by a function that is called
-    with the project's folder, the manifest, a split, a side in pixels (None: the dataset's own), how images fit it, the
-    indices that are kept (None: all), the device, and how many processes may help.
+    with the project's folder, the manifest, a split, a side in pixels (None: the dataset's own), how images fit it, which
+    are `Chosen`, the device, and how many processes may help.
     """
 
     labels: Tensor

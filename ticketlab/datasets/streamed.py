@@ -28,6 +28,7 @@ from ticketlab.errors import DataError
 from ticketlab.randomness import Key
 
 if TYPE_CHECKING:
+    from ticketlab.datasets.chosen import Chosen
     from ticketlab.datasets.image_set import Windows
     from ticketlab.datasets.manifest import Manifest, SplitName
 
@@ -44,7 +45,7 @@ def opened(
     split: SplitName,
     size: int | None,
     fit: Literal["resize", "pad"],
-    kept: Tensor | None,
+    chosen: Chosen,
     device: torch.device,
     helpers: int,
 ) -> Streamed:
@@ -52,19 +53,28 @@ def opened(
     assert fit == "resize", "what is cut out of pictures fits any size"
     index = read_index(project, manifest, split)
     folder = pictures_of(project, manifest.name)
-    numbers = torch.arange(len(index.labels)) if kept is None else kept
-    return Streamed(index, numbers, folder, size or manifest.size, device, helpers)
+    numbers = chosen.numbers(index.labels)
+    numbers = torch.arange(len(index.labels)) if numbers is None else numbers
+    labels = chosen.named(index.labels[numbers])
+    return Streamed(index, numbers, labels, folder, size or manifest.size, device, helpers)
 
 
 class Streamed(ImageSet):
-    """Pictures of an index, those at `numbers`, cut to `size` pixels as they are opened."""
+    """Pictures of an index, those at `numbers` under their `labels`, cut to `size` pixels as they are opened."""
 
     labelling = CLASSES
 
     def __init__(
-        self, index: Index, numbers: Tensor, folder: Path, size: int, device: torch.device, helpers: int
+        self,
+        index: Index,
+        numbers: Tensor,
+        labels: Tensor,
+        folder: Path,
+        size: int,
+        device: torch.device,
+        helpers: int,
     ) -> None:
-        self.labels = index.labels[numbers].to(device)
+        self.labels = labels.to(device)
         self._index = index
         self._numbers = numbers
         self._opener = _Opener(folder, size)

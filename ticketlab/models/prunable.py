@@ -54,6 +54,11 @@ def last_layers(networks: Mapping[str, nn.Module]) -> set[str]:
     return set({name.partition(".")[0]: name for name in every}.values())
 
 
+def last_layer(network: nn.Module) -> tuple[str, nn.Module]:
+    """The path and the module of the last convolution or linear layer of a network, which gives its outputs."""
+    return [(path, layer) for path, layer in network.named_modules() if layer_kind(layer) is not None][-1]
+
+
 def layer_kind(layer: nn.Module) -> LayerKind | None:
     """`conv` for convolutions and transposed convolutions, `linear` for linear layers, else None."""
     if isinstance(layer, nn.modules.conv._ConvNd):

@@ -24,12 +24,11 @@ from ticketlab.spec.transfer import Transferred
 
 @dataclass(frozen=True)
 class CellPlanner:
-    """Plans the arms of one resolved cell over a dataset of `total` training images."""
+    """Plans the arms of one resolved cell; `subset` chooses the training images that are kept, None where all are."""
 
     spec: Spec
     images: Images
-    total: int
-    kept: int
+    subset: Subset | None
 
     def arms(self) -> tuple[ArmPlan, ...]:
         """A plan per arm, in the spec's order; the ticket's rounds are one trunk that all arms share."""
@@ -108,11 +107,12 @@ class CellPlanner:
         return tuple(rounds), mask
 
     def _transfer(self, ticket: Transferred) -> Transfer:
-        model, images = self.spec.model, self.images
-        return Transfer(seed=self.spec.seed, images=images, model=model, ticket=ticket, inputs=starting(model, images))
+        return Transfer(
+            seed=self.spec.seed, images=self.images, model=self.spec.model, ticket=ticket, inputs=self._starting("init")
+        )
 
     def _draw(self, ticket: Drawn, rounds: tuple[int, int], weights: Train | None, mask: Step | None) -> Draw:
-        inputs: dict[str, Step] = starting(self.spec.model, self.images)
+        inputs = self._starting("init")
         if weights is not None:
             inputs["weights"] = weights
         if mask is not None:
@@ -152,7 +152,7 @@ class CellPlanner:
         """A training from where the ticket's `rewind` says: initial values, an early step of the first, the last weights."""
         ticket = self.spec.ticket
         rewind = ticket.rewind if isinstance(ticket, Drawn | Evolving) else "init"
-        inputs: dict[str, Step] = starting(self.spec.model, self.images) if initial == "init" else {}
+        inputs = self._starting(initial)
         inputs.update(self._seen(objective or self.spec.train))
         if mask is not None:
             inputs["mask"] = mask
@@ -208,21 +208,15 @@ class CellPlanner:
     def _measuring(self) -> Measuring:
         return Measuring(self.spec, self.images)
 
+    def _starting(self, initial: str) -> dict[str, Step]:
+        return starting(self.spec.model, self.images, self.spec.seed, self.spec.compute, self._limited(), initial)
+
     def _seen(self, objective: Objective) -> dict[str, Step]:
         """What there is to train on: the subset, if images are left out, and what the objective makes of them once."""
-        subset: dict[str, Step] = {"subset": self._subset()} if self.kept < self.total else {}
-        return {**subset, **preparing(objective, self.images, self.spec.compute, subset)}
+        return {**self._limited(), **preparing(objective, self.images, self.spec.compute, self._limited())}
 
-    def _subset(self) -> Subset:
-        return Subset(
-            dataset=self.images.dataset,
-            dataset_digest=self.images.digest,
-            opened_by=self.images.opened_by,
-            count=self.kept,
-            rule=self.spec.data.subset,
-            seed=self.spec.seed,
-            labels=self.images.labels,
-        )
+    def _limited(self) -> dict[str, Step]:
+        return {} if self.subset is None else {"subset": self.subset}
 
 
 def _known_in_round(ticket: Drawn, number: int) -> Drawn:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from ticketlab.cores import available_cores
 from ticketlab.datasets.manifest import Manifest, read_manifest
-from ticketlab.errors import DataError
 from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.plan.arm import ArmPlan
 from ticketlab.plan.cell import CellPlanner
+from ticketlab.plan.limiting import limited, numbers_of
 from ticketlab.plan.steps import Images, Step
 from ticketlab.spec.identity import identity
 from ticketlab.spec.labelling import label_kind
@@ -103,38 +103,29 @@ def plan_cell(
     """The plan of one resolved cell; `threads` is the number of them where its spec names none, by default this machine's."""
     spec = cell.spec
     manifest = describe(home(spec.data.dataset), spec.data.dataset)
-    total = manifest.counts["train"]
     assert spec.data.size is not None, "the spec was not resolved"
     assert spec.data.scaling is not None, "the spec was not resolved"
+    chosen = numbers_of(spec.data.classes)
     images = Images(
         dataset=spec.data.dataset,
         digest=manifest.content,
         channels=manifest.channels,
-        classes=len(manifest.classes),
+        classes=len(chosen or manifest.classes),
         size=spec.data.size,
         fit=spec.data.fit,
         scaling=spec.data.scaling,
         labels=label_kind(manifest.labels),
         opened_by=manifest.opened_by,
+        chosen=chosen,
     )
     asked = spec.compute.threads or threads or available_cores()
-    planner = CellPlanner(_counted(spec, asked), images, total, _kept(spec, total))
+    planner = CellPlanner(_counted(spec, asked), images, limited(spec, images, manifest.counts["train"]))
     return CellPlan(cell.name, dict(cell.labels), spec, asked, planner.arms(), _files(manifest))
 
 
 def _files(manifest: Manifest) -> dict[str, str]:
     """The files that hold the splits, or say where they are: sha256 by name."""
     return {manifest.files[split]: digest for split, digest in manifest.sha256.items()}
-
-
-def _kept(spec: Spec, total: int) -> int:
-    """How many of the training images that are there are kept. DataError for none, or more than are there."""
-    kept = spec.data.kept_of(total)
-    if not 1 <= kept <= total:
-        raise DataError(
-            f"{kept} of {total} training images cannot be kept", mend=f"keep at least 1 and at most {total}"
-        )
-    return kept
 
 
 def _counted(spec: Spec, threads: int) -> Spec:

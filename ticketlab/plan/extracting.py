@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ticketlab.plan.starting import starting
+from ticketlab.plan.starting import plainly, starting
 from ticketlab.plan.steps import Images, Prepared, Step, Train
 from ticketlab.spec.compute import Compute
 from ticketlab.spec.evaluate import ExtractorChoice
@@ -13,11 +13,6 @@ from ticketlab.spec.train import Objective
 
 EXTRACTOR_SEED = 0
 """Every run looks through the same extractor, whatever its own seed."""
-
-
-def plainly(compute: Compute) -> Compute:
-    """How every run of a matrix makes its extractors and statistics, so that all are measured on the same ones."""
-    return Compute(device=compute.device, threads=compute.threads)
 
 
 def extracting(
@@ -31,7 +26,7 @@ def extracting(
     if made is None:
         return {}
     model, objective = made
-    images = replace(images, scaling=options.scaling)
+    images, subset = replace(images, scaling=options.scaling), inputs or {}
     training = Train(
         seed=EXTRACTOR_SEED,
         images=images,
@@ -39,7 +34,7 @@ def extracting(
         objective=objective,
         compute=compute,
         label="train the feature extractor",
-        inputs={**(inputs or {}), **starting(model, images)},
+        inputs={**subset, **starting(model, images, EXTRACTOR_SEED, compute, subset)},
     )
     return {"extractor": training}
 

@@ -6,7 +6,7 @@ They are apart from the steps, so that the code of a step does not rest on how i
 from __future__ import annotations
 
 PRETRAINED = "pretrained"
-"""The role of the `Start` step: weights from a file, which take the place of initial values."""
+"""The role of the `Start` step, or of the `Head` step after it: tensors that take the place of initial values."""
 
 REWOUND = "rewound"
 """The role of the training whose weights, early or last, another training goes on from."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ticketlab.plan.extracting import extracting, plainly
+from ticketlab.plan.extracting import extracting
+from ticketlab.plan.starting import plainly
 from ticketlab.plan.steps import Images, Measurement, Statistics, Step
 from ticketlab.spec.spec import Spec
 

@@ -27,7 +27,11 @@ HELD = "ticketlab.datasets.held:opened"
 
 @dataclass(frozen=True)
 class Images:
-    """The images a step works on, as the network sees them; the function named in `opened_by` opens the dataset."""
+    """The images a step works on, as the network sees them; the function named in `opened_by` opens the dataset.
+
+    `chosen` are the classes whose images these are, by their numbers in the dataset and in the order of their labels here;
+    empty for all. `classes` is how many there are.
+    """
 
     dataset: str
     digest: str
@@ -38,6 +42,7 @@ class Images:
     scaling: Scaling
     labels: LabelKind = field(default_factory=Classes)
     opened_by: str = HELD
+    chosen: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

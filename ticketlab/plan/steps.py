@@ -40,14 +40,20 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class Subset(Step):
-    """Choosing the training images of a limited-data run, opened by the function of that name. Writes their indices."""
+    """Choosing the training images of a limited-data run, opened by the function of that name. Writes their indices.
+
+    They are a `count`, or, of `chosen` classes, of which only the dataset says how many images they have, a `share`: so
+    many of every so many.
+    """
 
     performed_by: ClassVar[str] = "ticketlab.run.steps.subset:perform"
     kind: ClassVar[str] = "subset"
     dataset: str
     dataset_digest: str
     opened_by: str = HELD
-    count: int
+    count: int = 0
+    share: tuple[int, int] | None = None
+    chosen: tuple[int, ...] = ()
     rule: str
     seed: int
     labels: LabelKind = field(default_factory=Classes)
@@ -55,7 +61,9 @@ class Subset(Step):
     @property
     def title(self) -> str:
         """A few words for people."""
-        return f"subset of {self.count} images"
+        if self.share is None:
+            return f"subset of {self.count} images"
+        return f"subset of {self.share[0]} in {self.share[1]} images of {len(self.chosen)} classes"
 
     def _makers(self) -> list[str]:
         return sorted({*super()._makers(), self.opened_by})

@@ -46,7 +46,7 @@ def _at_smoke_size(spec: Spec, dataset: DatasetFacts, project: Project) -> Spec:
         from ticketlab.run.stand_in_weights import with_stand_ins
 
         assert tiny.data.size is not None, "the spec was not resolved"
-        shape = ImageShape(dataset.channels, tiny.data.size, dataset.classes)
+        shape = ImageShape(dataset.channels, tiny.data.size, len(tiny.data.classes or ()) or dataset.classes)
         tiny = with_stand_ins(tiny, shape, project)
     if at_hand(dataset.name, project.root) and are_pictures_here(project.root, dataset.name):
         return tiny

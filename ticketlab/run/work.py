@@ -10,7 +10,8 @@ import torch
 from ticketlab.datasets.shape import ImageShape
 from ticketlab.models.build import build
 from ticketlab.models.cost import NetworkCost, cost
-from ticketlab.plan.steps import Curve, Draw, Images, Measured, Statistics, Step, Train
+from ticketlab.plan.fitted import Head
+from ticketlab.plan.steps import Curve, Draw, Images, Measured, Statistics, Step, Subset, Train
 from ticketlab.randomness import Key
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def multiply_adds(step: Step, dataset: DatasetFacts) -> int:
-    """What trainings, draws, measurements and statistics take; 0 for steps of other kinds, and for what nobody can count.
+    """What trainings, draws, heads, measurements and statistics take; 0 for steps of other kinds, and for what nobody can count.
 
     Of feature extractors those count that the lab trains.
     """
@@ -33,7 +34,9 @@ def multiply_adds(step: Step, dataset: DatasetFacts) -> int:
         forwards = sum(_forward(step.model, step.images, name) for name in step.ticket.networks or ())
         return (step.round - step.first + 1) * images * forwards
     if isinstance(step, Statistics):
-        return _real(step.split, dataset) * _look(step.extractor, step.images)
+        return _real(step.split, dataset, step.images) * _look(step.extractor, step.images)
+    if isinstance(step, Head):
+        return _kept(step, dataset) * _forward(step.model, step.images, step.model.networks[0])
     if isinstance(step, Measured):
         times = len(step.numbers) if isinstance(step, Curve) else 1
         return times * _measurement(step, dataset)
@@ -45,12 +48,20 @@ def _measurement(step: Measured, dataset: DatasetFacts) -> int:
     asked = step.measurement
     one = _forward(step.model, step.images, step.model.networks[0])
     if asked.extractor is None:
-        return _real(asked.split, dataset) * one
+        return _real(asked.split, dataset, step.images) * one
     return asked.samples * (one + _look(asked.extractor, step.images))
 
 
-def _real(split: str, dataset: DatasetFacts) -> int:
-    return dataset.train if split == "train" else dataset.test
+def _real(split: str, dataset: DatasetFacts, images: Images) -> int:
+    """The images of a split; of some of its classes, as many as if all had equally many."""
+    return (dataset.train if split == "train" else dataset.test) * images.classes // dataset.classes
+
+
+def _kept(step: Head, dataset: DatasetFacts) -> int:
+    subset = step.inputs.get("subset")
+    if isinstance(subset, Subset) and subset.share is None:
+        return subset.count
+    return _real("train", dataset, step.images)
 
 
 def _look(extractor: ExtractorChoice, images: Images) -> int:

@@ -12,11 +12,18 @@ from ticketlab.spec.task import Scaling
 
 
 class Data(Section):
-    """Which images are trained on. The evaluation statistics always come from the whole split."""
+    """Which images are trained on. The evaluation statistics always come from the whole split, or all of it in `classes`."""
 
     dataset: str = Field(
         pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$",
         description="Name of a dataset: one that ticketlab knows, or one added with `ticketlab data add`.",
+    )
+    classes: tuple[int | str, ...] | None = Field(
+        default=None,
+        min_length=2,
+        max_length=100_000,
+        description="The classes whose images are there, of both splits, by number (from 0) or name; an image's label is the place "
+        "of its class in this list. null is all.",
     )
     ratio: Share | None = Field(
         default=None, description="Share of the training images to keep, in (0, 1]; exclusive with `count`."

@@ -9,6 +9,7 @@ from pydantic import Field
 from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.masked import Masked
 from ticketlab.spec.objectives import Train
+from ticketlab.spec.supervised import Supervised
 
 if TYPE_CHECKING:
     from ticketlab.spec.positions import Path
@@ -63,7 +64,18 @@ class Evolving(Masked):
         if self.hears is not None and spec.evaluate.every not in (None, self.hears):
             what = f"the mask depends on what is measured every {self.hears} steps"
             raise Impossible(("evaluate", "every"), what, mend=f"every: {self.hears}")
+        self._refuse_unlearned(search or spec.train, place, at)
         return super().settled(spec, at).model_copy(update={"search": search})
+
+    def _refuse_unlearned(self, objective: Objective, place: Path, at: Path) -> None:
+        """Refuses a training that has no steps to make the mask in, or moves nothing of a layer that it is to lie over."""
+        if not objective.steps:
+            what = "the mask is made by this training, which has no steps"
+            raise Impossible((*place, "steps"), what, mend="steps: 1 or more")
+        frozen = isinstance(objective, Supervised) and objective.last_layer == "frozen"
+        if frozen and self.last_layer != "dense" and not self.control_structure.takes_outputs:
+            what = "the last layer is frozen, so no mask over it can be made by this training"
+            raise Impossible((*at, "last_layer"), what, mend="last_layer: dense")
 
     def tiny(self) -> Self:
         """A search of two steps, too."""

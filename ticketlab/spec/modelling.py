@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import Field
 
+from ticketlab.spec.head import Head, HeadChoice
 from ticketlab.spec.initial import Initial
 from ticketlab.spec.section import Choice
 from ticketlab.spec.start import Start
@@ -44,6 +45,11 @@ class ModelChoice(Choice):
         default=None, description="Weights trained elsewhere to start from; null starts from initial values alone."
     )
 
+    @property
+    def fitted(self) -> HeadChoice | None:
+        """How its last layer is fitted to the training images; None where that starts as all others do."""
+        return None
+
     def settled(self, spec: Spec, at: Path) -> Self:
         """Refuses a start from weights that cannot fit."""
         if self.start is None:
@@ -56,3 +62,14 @@ class ClassifierChoice(ModelChoice):
 
     trains: ClassVar[Task] = CLASSIFIER
     networks: ClassVar[tuple[str, ...]] = ("classifier",)
+
+    head: Head | None = Field(
+        default=None,
+        description="How the last layer is fitted to the training images, once, on what the dense network starts from and before any "
+        "ticket; null starts it as all other layers.",
+    )
+
+    @property
+    def fitted(self) -> HeadChoice | None:
+        """What `head` says."""
+        return self.head

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from ticketlab.spec.moment_matching import MomentMatching
 from ticketlab.spec.section import family
-from ticketlab.spec.train import CrossEntropy, Hinge, NonSaturating, Objective, PixelCrossEntropy
+from ticketlab.spec.train import CrossEntropy, Hinge, NonSaturating, Objective, PixelCrossEntropy, SquaredError
 
 if TYPE_CHECKING:
     Train = Objective
 else:
-    Train = family("objectives", "objective", Hinge, NonSaturating, CrossEntropy, PixelCrossEntropy, MomentMatching)
+    Train = family(
+        "objectives", "objective", Hinge, NonSaturating, CrossEntropy, SquaredError, PixelCrossEntropy, MomentMatching
+    )

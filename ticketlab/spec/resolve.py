@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ticketlab.spec.arm import ArmChoice, Dense
 from ticketlab.spec.catalog import KNOWN
+from ticketlab.spec.chosen_classes import narrowed, numbers
 from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.labelling import label_kind
 from ticketlab.spec.language import place_at
@@ -38,7 +39,9 @@ def resolve(spec: Spec, dataset: DatasetFacts) -> Spec:
         )
     task = model.trains
     _refuse_labels(task.labels, f"a {task.name}", ("data", "dataset"), dataset, _names_of_labels(task.labels))
-    update: dict[str, Any] = {"data": _data(spec.data, model, dataset)}
+    chosen = None if spec.data.classes is None else numbers(spec.data.classes, dataset, ("data", "classes"))
+    dataset = dataset if chosen is None else narrowed(dataset, chosen)
+    update: dict[str, Any] = {"data": _data(spec.data, model, dataset).model_copy(update={"classes": chosen})}
     for section in ("model", "train", "ticket"):
         update[section] = getattr(spec, section).settled(spec, (section,))
     _refuse_colour_on_gray(model, dataset)

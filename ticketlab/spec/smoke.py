@@ -37,15 +37,20 @@ def smoke(spec: Spec, dataset: DatasetFacts) -> Spec:
         evaluate["every"] = 1
     update: dict[str, Any] = {
         "seed": 0,
-        "data": spec.data.model_copy(
-            update={"ratio": None, "count": min(max(IMAGES, dataset.classes), dataset.train), "size": side}
-        ),
+        "data": spec.data.model_copy(update={"ratio": None, "count": _images(spec, dataset), "size": side}),
         "ticket": spec.ticket.tiny(),
         "train": spec.train.tiny(),
         "evaluate": spec.evaluate.model_copy(update=evaluate),
         "compute": spec.compute.model_copy(update={"log_every": 1}),
     }
     return spec.model_copy(update=update)
+
+
+def _images(spec: Spec, dataset: DatasetFacts) -> int:
+    """How many training images are kept: of classes that are chosen, as many as noise of the whole dataset has of them."""
+    if spec.data.classes is not None:
+        return 2 * len(spec.data.classes)
+    return min(max(IMAGES, dataset.classes), dataset.train)
 
 
 def _made_for_a_size(spec: Spec) -> bool:

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ticketlab.label_map import UNLABELLED
+from ticketlab.training.frozen import Frozen
 from ticketlab.training.supervised import SupervisedTraining, seen
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def pixel_cross_entropy(setup: Setup) -> SupervisedTraining:
     def share(parameter: str) -> float:
         return options.backbone_rate if "backbone" in parameter.split(".") else 1.0
 
-    return SupervisedTraining(setup, options.optimizer, pixel_loss, seen_with_maps, share)
+    return SupervisedTraining(setup, options.optimizer, pixel_loss, seen_with_maps, share, Frozen.of(options))
 
 
 def seen_with_maps(setup: Setup, number: int) -> tuple[Tensor, Tensor]:

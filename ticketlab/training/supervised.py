@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from ticketlab.models.dropout import set_keys
+from ticketlab.training.frozen import Frozen
 from ticketlab.training.learner import Learner
 from ticketlab.training.optim import Share, whole
 from ticketlab.training.setup import Setup, fed, widened
 
 if TYPE_CHECKING:
     from ticketlab.spec.train import Optimizer
+
+LEARNING = Frozen()
+"""Nothing is frozen."""
 
 Batch = Callable[[Setup, int], tuple[Tensor, Tensor]]
 """The images of a batch as the network sees them, and the labels that belong to them."""
@@ -30,7 +34,7 @@ class SupervisedTraining:
     """The one network of a model in training; one step is one batch.
 
     `loss(outputs, labels)` is that of a whole batch, given outputs in single precision at least; `share(parameter)` is
-    what a parameter's learning rate is multiplied by.
+    what a parameter's learning rate is multiplied by; what is `frozen` does not move.
     """
 
     def __init__(
@@ -40,17 +44,20 @@ class SupervisedTraining:
         loss: Callable[[Tensor, Tensor], Tensor],
         batch: Batch = seen,
         share: Share = whole,
+        frozen: Frozen = LEARNING,
     ) -> None:
         self._setup = setup
         self._loss_of = loss
         self._batch = batch
+        self._frozen = frozen
         ((self._name, self.network),) = setup.networks.items()
+        frozen.hold(self.network)
         self._forward = setup.compile(self.network)
         self._learner = Learner(self._name, setup, optimizer, share)
 
     def step(self, step: int) -> dict[str, Tensor]:
         """One update on one batch."""
-        self.network.train()
+        self._frozen.train(self.network)
         set_keys(self.network, self._setup.key.of("dropout", step))
         loss = self._loss(self._forward, step)
         self._learner.learn(loss, step)

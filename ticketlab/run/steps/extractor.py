@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.made import made
 from ticketlab.metrics.extractors import FeatureExtractor
 from ticketlab.run.steps.images import scaling_of, shape_of
@@ -33,7 +34,14 @@ def extractor_of(
         state = under("classifier", trained_weights(path))
         extractor = cast(
             "FeatureExtractor",
-            build(options, shape, state, dataset=images.dataset, scaling=scaling),
+            build(options, shape, state, dataset=_seen(images), scaling=scaling),
         )
     extractor.network.to(device.torch)
     return extractor
+
+
+def _seen(images: Images) -> str:
+    """What an extractor was trained on: extractors of other classes are others, and metrics bear their names."""
+    if not images.chosen:
+        return images.dataset
+    return f"{images.dataset}-{len(images.chosen)}classes-{sha256_bytes(canonical_json(list(images.chosen)))[:8]}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ticketlab.datasets.batches import Scaling
+from ticketlab.datasets.chosen import Chosen
 from ticketlab.datasets.shape import ImageShape
 from ticketlab.run.steps.packs import planned_images, planned_manifest
 
@@ -45,6 +46,6 @@ def real_images(
         device.torch,
         size=images.size,
         fit=images.fit,
-        kept=kept,
+        chosen=Chosen(images.chosen, kept),
         helpers=device.helpers,
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
+from ticketlab.datasets.chosen import Chosen
 from ticketlab.datasets.manifest import Manifest, read_manifest
 from ticketlab.errors import StepFailed
 from ticketlab.made import made
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from ticketlab.datasets.image_set import ImageSet
     from ticketlab.run.workplace import Workplace
     from ticketlab.spec.task import Split as SplitName
+
+
+ALL = Chosen()
 
 
 def planned_manifest(dataset: str, digest: str, place: Workplace) -> Manifest:
@@ -37,10 +41,10 @@ def planned_images(
     *,
     size: int | None = None,
     fit: Literal["resize", "pad"] = "resize",
-    kept: Any = None,
+    chosen: Chosen = ALL,
     helpers: int = 0,
 ) -> ImageSet:
-    """A split, or the images of it that are `kept` (indices), its file compared with the very manifest of the plan."""
+    """A split, or the images of it that are `chosen`, its file compared with the very manifest of the plan."""
     manifest = planned_manifest(dataset, digest, place)
-    opened = made(manifest.opened_by)(place.home(dataset), manifest, split, size, fit, kept, device, helpers)
+    opened = made(manifest.opened_by)(place.home(dataset), manifest, split, size, fit, chosen, device, helpers)
     return cast("ImageSet", opened)
