@@ -110,6 +110,13 @@ def test_erdos_renyi_densities_are_in_proportion_to_sides_over_product() -> None
     assert kept == {"n.a": 10_840, "n.b": 4_000}
 
 
+def test_erdos_renyi_gives_a_transposed_convolution_what_it_gives_the_convolution_between_the_same_channels() -> None:
+    """Fan-in and fan-out count alike, whichever axis they are."""
+    there = erdos_renyi({"n.a": Layer("conv", (8, 4, 3, 3), 288), "n.b": Layer("linear", (20, 9), 180)}, 150)
+    back = erdos_renyi({"n.a": Layer("conv", (4, 8, 3, 3), 288), "n.b": Layer("linear", (20, 9), 180)}, 150)
+    assert there == back
+
+
 def test_a_small_layer_stays_full_and_the_others_share_the_rest() -> None:
     layers = {"n.a": Layer("linear", (100, 100), 10_000), "n.b": Layer("linear", (2, 3), 6)}
     assert erdos_renyi(layers, 5_006) == {"n.a": 5_000, "n.b": 6}

@@ -16,10 +16,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class PrunableWeight:
-    """A live weight tensor and the kind of layer it belongs to."""
+    """A live weight tensor and the kind of layer it belongs to.
+
+    `outputs_first`: whether its first axis is the layer's outputs and its second the inputs, (out, in / groups, ...); of a
+    transposed convolution it is (in, out / groups, ...).
+    """
 
     parameter: nn.Parameter
     kind: LayerKind
+    outputs_first: bool
 
 
 def prunable(
@@ -44,7 +49,8 @@ def prunable(
             name, parameter = raw_weight(layer)
             if id(parameter) not in seen:
                 seen.add(id(parameter))
-                found[".".join(filter(None, (title, path, name)))] = PrunableWeight(parameter, kind)
+                outputs_first = not isinstance(layer, nn.modules.conv._ConvTransposeNd)
+                found[".".join(filter(None, (title, path, name)))] = PrunableWeight(parameter, kind, outputs_first)
     return found
 
 

@@ -18,10 +18,11 @@ class StructureChoice(Choice):
     """What is pruned together.
 
     `made_by` names a function (options) -> Structure (ticketlab/tickets/structure.py). `takes_outputs` says whether whole
-    outputs of a layer are pruned.
+    outputs of a layer are pruned, `by_axis` whether it takes a weight's first axis for outputs or its second for inputs.
     """
 
     takes_outputs: ClassVar[bool] = False
+    by_axis: ClassVar[bool] = False
 
 
 class Weights(StructureChoice):
@@ -84,6 +85,7 @@ class Channels(StructureChoice):
     made_by: ClassVar[str] = "ticketlab.tickets.structure:channels"
     about: ClassVar[str] = "whole output channels, by their mean score; never those of a network's last layer"
     takes_outputs: ClassVar[bool] = True
+    by_axis: ClassVar[bool] = True
 
     kind: Literal["channels"] = Field(default="channels", description="Whole output channels.")
 
@@ -94,6 +96,7 @@ class NofM(StructureChoice):
     made_by: ClassVar[str] = "ticketlab.tickets.structure:groups"
     about: ClassVar[str] = "n of every m consecutive inputs"
     source: ClassVar[str] = "Zhou et al. 2021, arXiv 2102.04010"
+    by_axis: ClassVar[bool] = True
 
     kind: Literal["n_of_m"] = Field(default="n_of_m", description="N of every m inputs.")
     n: int = Field(ge=1, le=64, description="Inputs kept of every m.")

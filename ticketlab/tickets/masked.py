@@ -18,7 +18,8 @@ def masked_weights(options: Masked, networks: Mapping[str, nn.Module]) -> dict[s
     """The weights of the networks and kinds of layer that the ticket names, by "<network>.<parameter>".
 
     Where it names none: of the first network, and of convolutions and linear layers. Without the last layer of each
-    network where that stays dense, or where whole outputs are pruned. TicketlabError if nothing is left.
+    network where that stays dense, or where whole outputs are pruned. TicketlabError if nothing is left, and for
+    transposed convolutions under a structure that goes by axes.
     """
     names = options.networks or tuple(networks)[:1]
     kinds = options.layers or ("conv", "linear")
@@ -42,4 +43,18 @@ def masked_weights(options: Masked, networks: Mapping[str, nn.Module]) -> dict[s
             f"no {' or '.join(kinds)} layer that may be pruned in {', '.join(names) or 'no network'}",
             mend="a model with more layers, other kinds of layer, or single weights of the last layer",
         )
+    if options.control_structure.by_axis:
+        _refuse_transposed(options, left)
     return left
+
+
+def _refuse_transposed(options: Masked, weights: Mapping[str, PrunableWeight]) -> None:
+    """Masks are chosen and permuted from their bits alone, which do not say that inputs come first."""
+    for name, weight in weights.items():
+        if not weight.outputs_first:
+            raise TicketlabError(
+                f"{name} is of a transposed convolution, whose first axis is its inputs: `{options.control_structure.name}` "
+                "would take them for outputs",
+                where="ticket.structure",
+                mend="single weights, or layers and networks without it",
+            )

@@ -72,7 +72,8 @@ def mask_from_scores(options: Drawn, scores: Mapping[str, Tensor], *, mask: Mask
     """The mask after a round, from scores of whatever origin: `schedule`, `scope` and `structure` of `options` decide.
 
     Scores are floating point, by "<network>.<parameter>": layers of different networks share no threshold. Those of two
-    dimensions are linear layers, the others convolutions. Of what `mask` kept (None: everything) the highest stay, exactly
+    dimensions are linear layers, the others convolutions, and `structure` takes the first for outputs, the second for inputs,
+    which transposed convolutions have the other way round. Of what `mask` kept (None: everything) the highest stay, exactly
     as many as the schedule has after `round`; the first of equal ones in the order of `scores`. TicketlabError where that cannot be, as for
     fewer weights in `mask` than are to be kept.
     """
