@@ -45,6 +45,7 @@ SMALL: dict[str, Any] = {"width": 4, "critic_width": 4, "latent": 4}
 LEAST: dict[str, Any] = {
     "mlp": {"hidden": [6]},
     "lenet": {"channels": [2, 3], "hidden": [6]},
+    "plain_conv": {"channels": [2, 2]},
     "resnet": {"depth": 8},
     "deeplab": {"pyramid": 6, "detail": 3},
 }

@@ -8,13 +8,14 @@ from ticketlab.datasets.shape import ImageShape
 from ticketlab.errors import SpecError
 from ticketlab.models.build import build
 from ticketlab.randomness import Key
-from ticketlab.spec.model import Convnet, Lenet, Mlp, Resnet
+from ticketlab.spec.model import Convnet, Lenet, Mlp, PlainConv, Resnet
 
 CIFAR, MNIST = ImageShape(3, 32, 10), ImageShape(1, 28, 10)
 ALL = [
     (Mlp(hidden=(20, 12)), 12),
     (Mlp(hidden=(9,), bias=False), 9),
     (Lenet(channels=(4, 6), hidden=(20, 11)), 11),
+    (PlainConv(channels=(4,)), None),
     (Resnet(depth=8, width=4), 16),
     (Convnet(width=3), 12),
 ]
@@ -35,7 +36,7 @@ def test_logits_are_the_head_of_the_features(options, wide, shape):
     network = build(options, shape, Key(1))["classifier"].eval()
     images = torch.randn(2, shape.channels, shape.size, shape.size)
     features = network.features(images)
-    assert features.shape == (2, wide)
+    assert features.shape == (2, wide or 4 * shape.size**2)
     assert network(images).shape == (2, shape.classes)
     assert torch.equal(network.head(features), network(images))
 
@@ -58,6 +59,16 @@ def test_the_convolutional_lenet_has_the_layers_of_the_lottery_recipes():
     shapes = [tuple(p.shape) for p in on_meta(Lenet(), MNIST).parameters()]
     linear = [(256, 12544), (256,), (256, 256), (256,), (10, 256), (10,)]
     assert shapes == [(64, 1, 3, 3), (64,), (64, 64, 3, 3), (64,), *linear]
+
+
+def test_the_small_networks_released_with_synflow_have_their_layers():
+    """`conv`: 32 channels twice, all places into the linear layer; `fc`: six linear layers, 100 units between them."""
+    conv = [tuple(p.shape) for p in on_meta(PlainConv(), MNIST).parameters()]
+    assert conv == [(32, 1, 3, 3), (32,), (32, 32, 3, 3), (32,), (10, 32 * 28 * 28), (10,)]
+    assert count(on_meta(PlainConv(), MNIST), lambda _, parameter: parameter.dim() > 1) == 260_384
+    fc = [tuple(p.shape) for p in on_meta(Mlp(hidden=(100,) * 5), MNIST).parameters() if p.dim() > 1]
+    assert fc == [(100, 784), *[(100, 100)] * 4, (10, 100)]
+    assert sum(wide * deep for wide, deep in fc) == 119_400
 
 
 def test_resnet20_has_the_published_counts():
@@ -113,3 +124,10 @@ def test_fully_connected_and_lenet_networks_start_xavier_normal_without_biases(o
             assert parameter.std().item() == pytest.approx(expected, rel=4 / math.sqrt(parameter.numel())), name
         else:
             assert not parameter.any(), name
+
+
+def test_plain_convolutions_start_as_torch_starts_them():
+    for name, parameter in build(PlainConv(), MNIST, Key(2))["classifier"].named_parameters():
+        weight = name.replace("bias", "weight")
+        bound = 1 / math.sqrt(dict(on_meta(PlainConv(), MNIST).named_parameters())[weight][0].numel())
+        assert 0.8 * bound < parameter.abs().max().item() <= bound, name

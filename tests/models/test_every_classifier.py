@@ -52,7 +52,7 @@ def images(count: int = 3) -> torch.Tensor:
 
 
 def test_there_are_all_the_families_of_the_pruning_papers() -> None:
-    named = {"mlp", "lenet", "convnet", "resnet", "vgg", "tiny_resnet", "tiny_vgg", "imagenet_resnet"}
+    named = {"mlp", "lenet", "plain_conv", "convnet", "resnet", "vgg", "tiny_resnet", "tiny_vgg", "imagenet_resnet"}
     assert named <= {options.name for options in CLASSIFIERS}
 
 

@@ -15,6 +15,7 @@ from ticketlab.spec.model import (
     Lenet,
     Mlp,
     ModelChoice,
+    PlainConv,
     Resnet,
     Sngan,
     TinyResnet,
@@ -26,6 +27,7 @@ NORMS = "every batch normalisation"
 CASES: list[tuple[ModelChoice, str, bool]] = [
     (Mlp(), "none", False),
     (Lenet(), "none", False),
+    (PlainConv(), "none", False),
     (Convnet(), NORMS, False),
     (Sngan(width=4), NORMS, False),
     (Resnet(depth=8), "all but shortcut.1", True),

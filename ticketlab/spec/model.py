@@ -24,6 +24,7 @@ __all__ = [
     "Mlp",
     "Model",
     "ModelChoice",
+    "PlainConv",
     "Resnet",
     "Sngan",
     "TinyResnet",
@@ -82,6 +83,21 @@ class Lenet(ClassifierChoice):
     )
 
 
+class PlainConv(ClassifierChoice):
+    """3x3 convolutions with ReLU and one linear layer on all their places; no pooling, no normalisation."""
+
+    made_by: ClassVar[str] = "ticketlab.models.plain_conv:blueprint"
+    about: ClassVar[str] = "3x3 convolutions without pooling and one linear layer: SynFlow's small `conv`"
+    source: ClassVar[str] = (
+        "the code released with Tanaka et al. 2020, arXiv 2006.05467 (its `fc` is `mlp`, hidden five times 100)"
+    )
+
+    kind: Literal["plain_conv"] = Field(default="plain_conv", description="Convolutions without pooling.")
+    channels: tuple[Width, ...] = Field(
+        default=(32, 32), min_length=1, max_length=64, description="Channels of each convolution."
+    )
+
+
 class Resnet(ClassifierChoice):
     """CIFAR residual network of depth 6n+2: three stages of n basic blocks, projection shortcuts (option B)."""
 
@@ -120,5 +136,17 @@ if TYPE_CHECKING:
     Model = ModelChoice
 else:
     Model = family(
-        "models", "kind", Sngan, Mlp, Lenet, Convnet, Resnet, Vgg, TinyResnet, TinyVgg, ImagenetResnet, Deeplab
+        "models",
+        "kind",
+        Sngan,
+        Mlp,
+        Lenet,
+        PlainConv,
+        Convnet,
+        Resnet,
+        Vgg,
+        TinyResnet,
+        TinyVgg,
+        ImagenetResnet,
+        Deeplab,
     )
