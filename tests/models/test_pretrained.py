@@ -117,6 +117,19 @@ def test_a_file_without_a_head_leaves_it_as_initialised(theirs):
     assert load(TORCHVISION, body, network(), "file").initial == ("fc.weight", "fc.bias")
 
 
+def test_dinos_resnet50_is_torchvisions_without_a_head(theirs, tmp_path):
+    """Its released file of the backbone is the plain state dict of a ResNet-50 whose `fc` was taken off."""
+    body = {name: tensor for name, tensor in theirs.items() if not name.startswith("fc.")}
+    torch.save(body, tmp_path / "dino_resnet50_pretrain.pth")
+    tensors = read_state_dict(tmp_path / "dino_resnet50_pretrain.pth")
+    backbone = build(Deeplab(), ImageShape(3, 64, 21), Key(1))["segmenter"].backbone
+    for net, initial in ((network(10), ("fc.weight", "fc.bias")), (backbone, ())):
+        result = load(TORCHVISION, tensors, net, "file")
+        assert result.initial == initial
+        assert set(result.given) == set(body)
+        assert landed(net, theirs, body)
+
+
 def test_files_without_batch_counters_are_read_too(theirs):
     old = {name: tensor for name, tensor in theirs.items() if not name.endswith("num_batches_tracked")}
     net = network()

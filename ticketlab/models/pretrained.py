@@ -31,7 +31,11 @@ class Origin:
     random: tuple[str, ...] = ()
 
 
-TORCHVISION = Origin("torchvision", "supervised on ImageNet; the head too where it has as many classes")
+TORCHVISION = Origin(
+    "torchvision",
+    "supervised on ImageNet; the head too where it has as many classes. DINO's ResNet-50, arXiv 2104.14294, has these names "
+    "and no head",
+)
 MOCO = Origin(
     "moco",
     "MoCo v2, arXiv 2003.04297: the query encoder without its projection",

@@ -62,12 +62,14 @@ class StateDictFile(PinnedFile, StartChoice):
     """A state dict in a file of the user's, fixed by its sha256."""
 
     made_by: ClassVar[str] = "ticketlab.run.start_file:given_file"
-    about: ClassVar[str] = "a state dict in a file: torchvision's, MoCo v2's, CLIP RN50's, or what the lab trained"
+    about: ClassVar[str] = (
+        "a state dict in a file: torchvision's or DINO's, MoCo v2's, CLIP RN50's, or what the lab trained"
+    )
 
     kind: Literal["file"] = Field(default="file", description="A file of weights, .pth or .safetensors.")
     names: Names = Field(
-        description="Whose names its tensors have; `ticketlab`: what a run published of the same model (or a classifier, for the "
-        "backbone of another)."
+        description="Whose names its tensors have; `torchvision`: DINO's ResNet-50 too, which has these without a head; "
+        "`ticketlab`: what a run published of the same model (or a classifier, for the backbone of another)."
     )
 
     def is_of_colour(self) -> bool:
