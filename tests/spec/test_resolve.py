@@ -356,6 +356,11 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], tuple[str | int, ...]]] = [
     (MOMENTS, {"train": {"optimizer": NESTEROV}}, ("train", "optimizer", "nesterov")),
     (
         CLASSIFIER,
+        {"ticket": {"method": "ntk_sap", "schedule": {"density": 0.5}, "probe": {"drawn": "per_pass"}}},
+        ("ticket", "probe", "drawn"),
+    ),
+    (
+        CLASSIFIER,
         {"ticket": {"method": "edge_popup", "density": 0.5, "search": GAN["train"]}},
         ("ticket", "search", "objective"),
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -53,6 +54,21 @@ def test_both_passes_see_the_whole_probe_set(bench: Callable[..., Any]) -> None:
     whole, parts = score(GRASP, made.subject()), score(GRASP, made.subject(sizes=(3, 4, 1)))
     largest = max(float(values.abs().max()) for values in whole.values())
     assert all(torch.allclose(whole[layer], parts[layer], rtol=1e-7, atol=1e-12 * largest) for layer in whole)
+
+
+def test_a_probe_set_that_is_drawn_for_every_pass_is_other_batches_in_the_second(bench: Callable[..., Any]) -> None:
+    subject = bench("lenet").subject(sizes=(3, 4, 1))
+    asked: list[int] = []
+
+    def losses(networks: Any, number: int) -> Any:
+        asked.append(number)
+        return subject.losses(networks, number % 3)
+
+    score(GRASP, replace(subject, losses=losses))
+    assert asked == [0, 1, 2, 0, 1, 2]
+    asked.clear()
+    score(GRASP, replace(subject, losses=losses, redrawn=True))
+    assert asked == [0, 1, 2, 3, 4, 5]
 
 
 def test_scores_have_both_signs_and_are_zero_where_pruned(bench: Callable[..., Any]) -> None:

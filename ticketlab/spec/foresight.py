@@ -56,6 +56,7 @@ class Grasp(ByLoss):
     made_by: ClassVar[str] = "ticketlab.tickets.grasp:scores"
     about: ClassVar[str] = "gradient flow: w (Hg), signed, through the Hessian of the loss"
     source: ClassVar[str] = "Wang et al. 2020, arXiv 2002.07376"
+    looks: ClassVar[int] = 2
 
     method: Literal["grasp"] = Field(default="grasp", description="GraSP.")
     temperature: float = Field(
@@ -126,13 +127,16 @@ class NtkSap(Probed):
     precision: Precision = Field(default="float32", description=PRECISION)
 
     def settled(self, spec: Spec, at: Path) -> Self:
-        """Refuses generative adversarial networks."""
+        """Refuses generative adversarial networks, and images drawn for every pass: it looks at none."""
         if spec.model.trains == GAN:
             what = (
                 "NTK-SAP redraws every weight by Kaiming's rule, which makes another network of a generator or of a "
                 "spectrally normalised critic than the one that will be trained"
             )
             raise Impossible((*at, "method"), what, mend="px, synflow, snip, grasp")
+        if self.probe.drawn != "once":
+            what = "NTK-SAP takes from images their shape and number alone, and draws its inputs itself"
+            raise Impossible((*at, "probe", "drawn"), what, mend="drawn: once")
         return super().settled(spec, at)
 
     def passes(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -12,20 +12,32 @@ from ticketlab.spec.section import Section
 
 
 class Probe(Section):
-    """The training images that scores look at: drawn once, balanced by class, never augmented, recorded."""
+    """The training images that scores look at, which are recorded."""
 
-    per_class: int = Field(default=10, ge=1, le=100_000, description="Images of each class.")
+    drawn: Literal["once", "per_pass"] = Field(
+        default="once",
+        description="`once` is the same images in every pass and round, balanced by class and not augmented. `per_pass`, as in "
+        "released code, is others for every pass over them (GraSP makes two in a round), of any class, augmented as in "
+        "training, and a short last batch counts as much as the others.",
+    )
+    per_class: int = Field(
+        default=10, ge=1, le=100_000, description="Images of each class; `per_pass` has as many in all."
+    )
     batch: int = Field(
         default=256,
         ge=1,
         le=65_536,
-        description="Images per forward pass; sums over batches do not depend on it but for rounding.",
+        description="Images per forward pass; of images drawn once, sums over batches do not depend on it but for rounding.",
     )
 
 
 class Probed(Drawn):
-    """A ticket whose scores look at images, at initialisation unless `round_steps` says otherwise."""
+    """A ticket whose scores look at images, at initialisation unless `round_steps` says otherwise.
 
+    `looks` is how often a round goes over the probe set, which may be drawn for each time anew.
+    """
+
+    looks: ClassVar[int] = 1
     scores_need: ClassVar[frozenset[str]] = frozenset({"networks", "inputs", "losses"})
 
     probe: Probe = Field(default=Probe(), description="The images that scores look at.")

@@ -37,12 +37,12 @@ def offers(
     """What the method of `options` needs, of `networks` by name; TicketlabError where something lacks."""
     needs = options.scores_need
     if not needs:
-        return lambda mask: {}
+        return lambda mask, number: {}
     copies = PrivateCopies(networks)
     given = _by_network(options, networks, images)
     shapes = {name: tuple(first.shape[1:]) for name, (first, *_) in given.items()}
     if not needs & {"inputs", "losses"}:
-        return lambda mask: {"networks": copies.of_round(mask), "shapes": shapes}
+        return lambda mask, number: {"networks": copies.of_round(mask), "shapes": shapes}
     if losses is cross_entropy and "losses" in needs and (labels is None or len(networks) > 1):
         raise TicketlabError(
             f"{options.name} derives a loss, and there are no labels to have one of"
@@ -51,7 +51,7 @@ def offers(
             mend="give `labels`, or `losses` where networks learn otherwise",
         )
     parts = _Batches(given, labels, options)
-    return lambda mask: {"networks": copies.of_round(mask), "shapes": shapes, **parts.offered(losses)}
+    return lambda mask, number: {"networks": copies.of_round(mask), "shapes": shapes, **parts.offered(losses)}
 
 
 def _by_network(

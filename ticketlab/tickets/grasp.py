@@ -21,8 +21,8 @@ def scores(options: Grasp, subject: Subject) -> dict[str, Tensor]:
     """W (H g), signed: the most negative are pruned first; 0 where pruned.
 
     g and H are gradient and Hessian of the mean loss over the whole probe set, whose logits (of a critic: scores) are
-    divided by the temperature, in the scored weights of each network by itself. The same images are used for both. Per
-    probe batch one forward and one backward pass for g, and one forward, one backward and the backward of that for Hg.
+    divided by the temperature, in the scored weights of each network by itself. The same images are used for both,
+    unless the probe set is drawn for every pass. Per probe batch one forward and one backward pass for g, and one forward, one backward and the backward of that for Hg.
     Wang et al. 2020, arXiv 2002.07376; their released code divides by |sum of scores|, which ranks alike.
     """
     networks = private_networks(subject, options.precision, options.mode)
@@ -40,7 +40,7 @@ def scores(options: Grasp, subject: Subject) -> dict[str, Tensor]:
         along = [(slope * flow[layer]).sum() for slope, layer in zip(slopes, layers, strict=True)]
         return gradient(sum(along[1:], start=along[0]), own)
 
-    products = sum_over_probe(subject, warm, weights, hessian_times_flow)
+    products = sum_over_probe(subject, warm, weights, hessian_times_flow, look=1)
     return {layer: weight.detach() * products[layer] for layer, weight in weights.items()}
 
 

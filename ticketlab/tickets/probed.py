@@ -72,21 +72,27 @@ Derive = Callable[[Tensor, list[nn.Parameter], list[str]], Sequence[Tensor]]
 
 
 def sum_over_probe(
-    subject: Subject, networks: Mapping[str, nn.Module], weights: Mapping[str, nn.Parameter], derive: Derive
+    subject: Subject,
+    networks: Mapping[str, nn.Module],
+    weights: Mapping[str, nn.Parameter],
+    derive: Derive,
+    look: int = 0,
 ) -> dict[str, Tensor]:
     """What `derive` makes of the loss of each network, in its own weights, averaged over the images of the probe set.
 
-    Losses are means over a batch, so each batch counts by its size. One forward pass per batch, beside what `derive`
-    does.
+    Losses are means over a batch, so each batch counts by its size; where the probe set is drawn for every look at it, of
+    which this is number `look` of the round, each counts alike, as in released code. One forward pass per batch, beside
+    what `derive` does.
     """
     total = {layer: torch.zeros_like(weight, requires_grad=False) for layer, weight in weights.items()}
-    images = sum(subject.batches)
-    for number, size in enumerate(subject.batches):
+    counts = [1] * len(subject.batches) if subject.redrawn else subject.batches
+    first = look * len(counts) if subject.redrawn else 0
+    for number, count in enumerate(counts, first):
         losses = subject.losses(networks, number)
         for network, layers in of_each_network(weights).items():
             parts = derive(losses[network], [weights[layer] for layer in layers], layers)
             for layer, part in zip(layers, parts, strict=True):
-                total[layer].add_(part.detach(), alpha=size / images)
+                total[layer].add_(part.detach(), alpha=count / sum(counts))
     return total
 
 

@@ -6,7 +6,7 @@
 >>> ticket = draw_ticket(SynFlow(schedule=Schedule(rounds=100, density=0.02)), network, images[:1])
 
 `options` are those that a spec has under `ticket`: classes of `ticketlab.spec.ticket` and `ticketlab.spec.foresight`, or of a
-package. Of them, what concerns training (`round_steps`, `rank`, `rewind`) and the choice of images (`probe.per_class`) has no
+package. Of them, what concerns training (`round_steps`, `rank`, `rewind`) and the choice of images (`probe.drawn`, `probe.per_class`) has no
 effect: the weights at hand are scored, on the images given. The network is only read.
 """
 

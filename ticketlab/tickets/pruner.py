@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ticketlab.randomness import Key
     from ticketlab.spec.drawing import Drawn
 
-Offers = Callable[[Mask], dict[str, Any]]
-"""From the mask of the last round to the fields of a `Subject` beside weights, mask, key and memory."""
+Offers = Callable[[Mask, int], dict[str, Any]]
+"""From the mask of the last round and the number of this one to the fields of a `Subject` beside weights, mask, key and memory."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Pruner:
             mask=mask,
             key=self.key.of("draw", number),
             memory=self.memory,
-            **self.offered(mask),
+            **self.offered(mask, number),
         )
         return score(self.options, subject)
 

@@ -45,6 +45,9 @@ class Subject:
     shapes: the shape of one input of each network, for methods that look at no data; `shape(network)` asks for it.
     batches: how many images each batch of the probe set has. The probe set is drawn once, balanced by class, without
         augmentation; its batches are numbered from 0 and the same in every call and every round.
+    redrawn: whether it is drawn anew, and augmented, for each of the `looks` of the method's options at it in every round.
+        Then batch i of the p-th look, from 0, has the number p len(batches) + i, and each batch counts alike, however
+        short: `ticketlab.tickets.probed.sum_over_probe` does both.
     inputs(number): what each network is given in that batch, as `network(*given)`: scaled images, or noise for a
         generator; after these their labels, for a critic and for a generator that is conditional.
     memory: what the method keeps from round to round. It begins empty, and the weights are the same as long as it lasts;
@@ -62,6 +65,7 @@ class Subject:
     networks: Callable[..., Mapping[str, nn.Module]] = _no_networks
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     batches: tuple[int, ...] = ()
+    redrawn: bool = False
     inputs: Callable[[int], Mapping[str, tuple[Tensor, ...]]] = _no_inputs
     losses: Callable[[Mapping[str, nn.Module], int], Mapping[str, Tensor]] = _no_losses
     memory: dict[str, Any] = field(default_factory=dict)

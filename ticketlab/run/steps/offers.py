@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -22,6 +22,7 @@ from ticketlab.tickets.worn import Wearing
 if TYPE_CHECKING:
     from ticketlab.plan.steps import Draw
     from ticketlab.run.workplace import Workplace
+    from ticketlab.tickets.mask import Mask
 
 
 def offers(step: Draw, place: Workplace, networks: Mapping[str, nn.Module]) -> Offers:
@@ -30,10 +31,10 @@ def offers(step: Draw, place: Workplace, networks: Mapping[str, nn.Module]) -> O
     needs = step.ticket.scores_need
     shapes = {name: input_shape(network, shape_of(step.images)) for name, network in networks.items()}
     if not needs:
-        return lambda mask: {}
+        return lambda mask, number: {}
     if not needs & {"inputs", "losses"}:
         copies = _copies(networks, device)
-        return lambda mask: {"networks": copies.of_round(mask), "shapes": shapes}
+        return lambda mask, number: {"networks": copies.of_round(mask), "shapes": shapes}
     return _with_probe(step, place, networks, device)
 
 
@@ -48,19 +49,25 @@ def _with_probe(step: Draw, place: Workplace, networks: Mapping[str, nn.Module],
         networks=shown,
         wearing=Wearing(shown),
         batches=probe,
-        augmenters=(),
+        augmenters=probe.augmenters,
         key=Key(step.seed).of("probe"),
         images=step.images,
         place=place,
         device=device,
     )
     copies = _copies(networks, device)
-    return lambda mask: {
-        "networks": copies.of_round(mask),
-        "batches": probe.sizes,
-        "inputs": training.inputs,
-        "losses": training.losses,
-    }
+
+    def offered(mask: Mask, round: int) -> dict[str, Any]:
+        first = probe.first_of(round)
+        return {
+            "networks": copies.of_round(mask),
+            "batches": probe.sizes,
+            "redrawn": probe.redrawn,
+            "inputs": lambda number: training.inputs(first + number),
+            "losses": lambda given, number: training.losses(given, first + number),
+        }
+
+    return offered
 
 
 def _copies(networks: Mapping[str, nn.Module], device: Device) -> PrivateCopies:
