@@ -13,15 +13,20 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from ticketlab.augment.crop_flip import flip
+from ticketlab.augment.resized_crop import build as resized_crop
 from ticketlab.datasets.manifest import read_manifest
 from ticketlab.datasets.pack import read_split
+from ticketlab.datasets.sources import add
+from ticketlab.datasets.streamed import opened
 from ticketlab.datasets.synthetic import PREFIX, stand_in
 from ticketlab.errors import Interrupted
 from ticketlab.plan.steps import Draw, Images
 from ticketlab.randomness import Key
 from ticketlab.run.execute import Executor
+from ticketlab.run.steps.probe import Redrawn
 from ticketlab.run.store import Store
-from ticketlab.spec.augment import Flip
+from ticketlab.spec.augment import Flip, ResizedCrop
 from ticketlab.spec.catalog import KNOWN
 from ticketlab.spec.compute import Compute
 from ticketlab.spec.drawing import Drawn, Schedule
@@ -29,7 +34,7 @@ from ticketlab.spec.foresight import Grasp, Px, Snip
 from ticketlab.spec.model import Mlp
 from ticketlab.spec.probed import Probe, Probed
 from ticketlab.spec.train import CrossEntropy
-from ticketlab.tickets.probed import sum_over_probe
+from ticketlab.tickets.probed import batch_sizes, sum_over_probe
 from ticketlab.tickets.subject import Subject
 from ticketlab.training import checkpoint
 
@@ -146,6 +151,28 @@ def test_a_draw_that_is_killed_between_rounds_goes_on_to_the_same_bits(method: A
     assert performed(asked, home, tmp_path / "killed") == whole
     once = asked.ticket.model_copy(update={"probe": PER_PASS.model_copy(update={"drawn": "once"})})
     assert performed(step(home, once, Flip()), home, tmp_path / "once") != whole
+
+
+def test_pictures_that_are_streamed_are_cut_as_in_training_and_recorded_too(
+    tmp_path: Path, photographs: Callable[..., Path]
+) -> None:
+    """Windows are cut out of whole pictures; one image too few for a batch of its own joins the one before."""
+    add("imagenet", tmp_path / "project", photographs(tmp_path / "photographs"), as_name="small", size=None)
+    manifest = read_manifest(tmp_path / "project", "small")
+    cpu = torch.device("cpu")
+    train = opened(tmp_path / "project", manifest, "train", 32, "resize", None, cpu, 0)
+    cut, turned = resized_crop(ResizedCrop()), flip(Flip())
+    probe = Redrawn(train, batch_sizes(9, 4), 2, Key(1), [cut, turned])
+    assert list(probe.augmenters) == [turned]
+    assert probe.sizes == (4, 5)
+    for look, recorded in enumerate(probe.indices(round=2)):
+        first = probe.first_of(2) + look * 2
+        shown = [probe.at(first + place) for place in range(2)]
+        assert torch.equal(torch.cat([labels for _, labels in shown]), train.labels[recorded])
+        windows = torch.cat([images for images, _ in shown])
+        assert windows.shape == (9, 3, 32, 32)
+        assert not torch.equal(windows, train.take(recorded))
+        assert torch.equal(Redrawn(train, (4, 5), 2, Key(1), [cut]).at(first)[0], shown[0][0])
 
 
 def test_each_batch_counts_alike_and_a_look_has_its_own() -> None:
