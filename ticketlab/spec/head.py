@@ -23,7 +23,7 @@ class Ridge(HeadChoice):
 
     made_by: ClassVar[str] = "ticketlab.models.ridge:ridge"
     about: ClassVar[str] = "ridge regression of one-hot targets on the features, classes weighing equally"
-    source: ClassVar[str] = "Iurada et al. 2025, arXiv 2509.24066, its tasks of ten ImageNet classes"
+    source: ClassVar[str] = "arXiv 2509.24066, its tasks of ten ImageNet classes"
 
     kind: Literal["ridge"] = Field(default="ridge", description="Ridge regression.")
     penalty: float = Field(
