@@ -10,6 +10,7 @@ from ticketlab.errors import TicketlabError, TrackingError
 from ticketlab.tracking.cursor import Cursors, Delivery, pending_rows
 from ticketlab.tracking.messenger import Messenger
 from ticketlab.tracking.outbox import Outbox, TrackedRun
+from ticketlab.tracking.reach import why_unreachable
 from ticketlab.tracking.store import Store, client_of, store_of
 
 _REFUSALS = {
@@ -51,6 +52,9 @@ def _deliver(outbox: Outbox, project: Path, store: Store, cursors: Cursors) -> t
     runs, problems = _parents_first(readable), [str(damage) for damage in damaged]
     if not runs:
         return 0, problems[0] if problems else None
+    if reason := why_unreachable(store.uri):
+        problems.append(f"MLflow at {store.name} does not answer: {reason}")
+        return 0, problems[0]
     try:
         from alembic.util import CommandError
         from mlflow.exceptions import MlflowException
