@@ -35,8 +35,9 @@ def draw_round(
     if scores.keys() != kinds.keys() or (previous is not None and previous.keys() != kinds.keys()):
         raise ValueError("scores, kinds and the previous mask do not name the same layers")
     selection = structure(options.structure)
-    dense = Mask.dense({layer: tuple(score.shape) for layer, score in scores.items()})
-    before = dense if previous is None or selection.rebuilds else previous
+    before = None if selection.rebuilds else previous
+    if before is None:
+        before = Mask.dense({layer: tuple(score.shape) for layer, score in scores.items()})
     left = before.layer_kept()
     layers = {layer: Layer(kind, tuple(scores[layer].shape), left[layer]) for layer, kind in kinds.items()}
     kept: dict[str, Tensor] = {}
