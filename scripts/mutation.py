@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import functools
 import json
 import os
 import random
@@ -47,7 +48,11 @@ class Traced:
         self.measured.start()
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """What follows is this test's."""
+        """What follows is this test's, also what an earlier one had left in a cache."""
+        for name, module in list(sys.modules.items()):
+            for held in vars(module).values() if name.startswith("ticketlab.") else ():
+                if isinstance(held, functools._lru_cache_wrapper):
+                    held.cache_clear()
         self.measured.switch_context(item.nodeid)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
