@@ -43,7 +43,7 @@ class Traced:
     """
 
     def __init__(self, package: Path) -> None:
-        self.measured = coverage.Coverage(data_file=None, source=[str(package)])
+        self.measured = coverage.Coverage(data_file=None, config_file=False, source=[str(package)])
         self.seconds, self.failed = Counter[str](), set[str]()
         self.measured.start()
 
