@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import functools
 import json
 import os
 import random
@@ -42,12 +43,16 @@ class Traced:
     """
 
     def __init__(self, package: Path) -> None:
-        self.measured = coverage.Coverage(data_file=None, source=[str(package)])
+        self.measured = coverage.Coverage(data_file=None, config_file=False, source=[str(package)])
         self.seconds, self.failed = Counter[str](), set[str]()
         self.measured.start()
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """What follows is this test's."""
+        """What follows is this test's, also what an earlier one had left in a cache."""
+        for name, module in list(sys.modules.items()):
+            for held in vars(module).values() if name.startswith("ticketlab.") else ():
+                if isinstance(held, functools._lru_cache_wrapper):
+                    held.cache_clear()
         self.measured.switch_context(item.nodeid)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import pytest
 
@@ -12,7 +12,7 @@ from ticketlab.spec.identity import identity
 from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.model import Sngan
 from ticketlab.spec.optimizer import Adam
-from ticketlab.spec.regulariser import AdversarialFeatures
+from ticketlab.spec.regulariser import AdversarialFeatures, RegulariserChoice
 from ticketlab.spec.resolve import resolve
 from ticketlab.spec.spec import Spec
 from ticketlab.spec.train import Hinge
@@ -30,6 +30,16 @@ def spec(**train: Any) -> Spec:
 
 def resolved(page: Spec) -> Spec:
     return resolve(page, KNOWN["cifar10"])
+
+
+class Free(RegulariserChoice):
+    """A term that takes no further passes, as a package may bring one."""
+
+    kind: Literal["free"] = "free"
+
+
+def test_a_term_takes_no_passes_unless_it_says_so() -> None:
+    assert dict(Free().forwards(Hinge(steps=1))) == {}
 
 
 SHORT = {"gamma": 0.02, "steps": 3, "on": ["critic"]}

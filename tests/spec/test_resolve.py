@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from pydantic import ValidationError
@@ -14,6 +14,7 @@ from ticketlab.spec.catalog import KNOWN
 from ticketlab.spec.drawing import SMOKE_ROUNDS
 from ticketlab.spec.impossible import Impossible
 from ticketlab.spec.metric import Accuracy, Frechet, Kernel, Loss, MeanIou, PixelAccuracy, Prdc
+from ticketlab.spec.model import Sngan
 from ticketlab.spec.resolve import resolve
 from ticketlab.spec.section import SMOKE_STEPS
 from ticketlab.spec.smoke import IMAGES, SIDE, smoke
@@ -376,6 +377,8 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], tuple[str | int, ...]]] = [
     ),
     (GAN, {"ticket": {"method": "edge_popup", "density": 0.5}}, ("train", "ema")),
     (GAN, {"ticket": {"method": "edge_popup", "density": 0.5, "search": GAN["train"]}}, ("ticket", "search", "ema")),
+    (MOMENTS, {"ticket": {"method": "edge_popup", "density": 0.5, "networks": ["critic"]}}, ("ticket", "networks", 0)),
+    (SEGMENTER, {"ticket": {"method": "edge_popup", "density": 0.5, "layers": ["linear"]}}, ("ticket", "layers")),
     (GAN, {"ticket": {"method": "regenerative", "every": 20}, "evaluate": {"every": 50}}, ("evaluate", "every")),
     (GAN, {"ticket": {"method": "regenerative", "judge": "kernel"}}, ("ticket", "judge")),
     (GAN, {"ticket": {"method": "regenerative", "judge": "prdc"}}, ("ticket", "judge")),
@@ -395,6 +398,21 @@ def test_what_makes_no_sense_is_refused_at_its_place_with_a_mend(
         resolved(page, **sections)
     assert caught.value.path == path
     assert caught.value.mend
+
+
+class GeneratorAlone(Sngan):
+    """A model without a critic, as a package may bring one."""
+
+    networks: ClassVar[tuple[str, ...]] = ("generator",)
+
+
+def test_an_objective_is_refused_for_a_model_without_what_it_trains() -> None:
+    alone = spec(GAN).model_copy(update={"model": GeneratorAlone()})
+    with pytest.raises(Impossible, match="trains the generator and the critic, and `sngan` has no critic") as caught:
+        resolve(alone, KNOWN["cifar10"])
+    assert caught.value.path == ("train", "objective")
+    moments = spec(MOMENTS).model_copy(update={"model": GeneratorAlone()})
+    assert resolve(moments, KNOWN["cifar10"]).model.networks == ("generator",)
 
 
 def test_two_samples_are_enough_for_a_kernel_distance() -> None:

@@ -352,6 +352,28 @@ def test_a_bad_value_is_named_with_what_is_allowed_and_how_to_mend_it(
 
 
 @pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("yes", "true"),
+        ("on", "true"),
+        ("y", "true"),
+        ("no", "false"),
+        ("off", "false"),
+        ("n", "false"),
+        ("Yes", "true"),
+    ],
+)
+def test_words_that_older_yaml_takes_for_truth_values_are_text_with_a_mend(
+    page: str, refused: Callable[..., str], word: str, meant: str
+) -> None:
+    screen = refused(page.replace("steps: 100", f"steps: 100\n  optimizer: {{kind: sgd, nesterov: {word}}}", 1))
+    first, allowed, mend = screen.splitlines()
+    assert first.endswith(f"train.optimizer.nesterov: found the text `{word}`")
+    assert allowed.startswith("     allowed: true or false")
+    assert mend == f"  -> write {meant}"
+
+
+@pytest.mark.parametrize(
     ("old", "new", "words"),
     [
         (
