@@ -197,7 +197,7 @@ the ticket's mask shuffled within each layer, the ticket's mask on fresh initial
         [],
         """\
 x.yaml:6:22: model.channels: no such key
-  -> it belongs to `lenet`, not to `sngan`""",
+  -> it belongs to `lenet`, `plain_conv`, not to `sngan`""",
     ),
     (
         "a section that contradicts itself",
