@@ -200,7 +200,7 @@ SHIPPED = {
     "lottery-ticket/mlp-mnist-single-shot": "6fed4344fb85bea7",
     "lottery-ticket/resnet20-cifar10-rewind": "de54d1d0324598d6",
     "px/deeplab-voc2012": "484832eb1f3da728",
-    "px/foresight-cifar10-grid": "cbfa6ada5236a1d3",
+    "px/foresight-cifar10-grid": "8fb6722af4c1467b",
     "px/foresight-cifar10-reduced": "e3b2c0079da37ae9",
     "px/resnet18-tiny-imagenet": "b97ab88f3b1c076e",
     "px/resnet20-cifar10": "4d9f5f4c2253b07e",

@@ -27,6 +27,8 @@ MODELS = [
 METHODS: list[type[Drawn]] = [member for member in Ticket.members() if issubclass(member, Drawn)]
 OVERFLOWING = {("px", "tiny_resnet")}
 """Fifty layers have more paths than single precision has numbers for; `test_px` has the same of a chain."""
+ROUNDED = {("ntk_sap", "tiny_resnet")}
+"""Fifty layers of random weights make of single precision's rounding half a percent of a score."""
 REFUSED = {("ntk_sap", "sngan")}
 SHARED = {*Drawn.model_fields, *Probed.model_fields}
 
@@ -95,7 +97,10 @@ def test_single_and_double_precision_draw_the_same_mask(
 ) -> None:
     made = bench(model)
     for member in METHODS:
-        if not issubclass(member, method) or name_of(member, model) in OVERFLOWING | REFUSED:
+        if not issubclass(member, method) or name_of(member, model) in REFUSED:
+            continue
+        if name_of(member, model) in OVERFLOWING | ROUNDED:
+            assert member(schedule=Schedule(density=0.5)).precision == "float64"
             continue
         for density in (0.5, 0.02):
             options = member(schedule=Schedule(density=density))
@@ -118,7 +123,7 @@ def test_scores_by_batch_statistics_need_two_images_at_a_time(bench: Callable[..
     assert score(method, made.subject(sizes=(2,) * 4))
 
 
-@pytest.mark.parametrize("options", settings())
+@pytest.mark.parametrize("options", list(settings()))
 @pytest.mark.parametrize("model", ["lenet", "resnet"])
 def test_a_plan_counts_the_multiply_adds_that_scores_take(
     options: Drawn, model: str, bench: Callable[..., Any]
