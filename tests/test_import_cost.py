@@ -41,7 +41,7 @@ train: {objective: cross_entropy, steps: 10}
         (["--help"], 0),
         (["run", "--help"], 0),
         (["validate", "page.yaml"], 0),
-        (["validate", "page.yaml", "--set", "train.steps=0"], 2),
+        (["validate", "page.yaml", "--set", "train.steps=-1"], 2),
         (["methods"], 0),
         (["schema"], 0),
         (["datasets"], 0),

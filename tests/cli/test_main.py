@@ -18,7 +18,7 @@ train: {objective: cross_entropy, steps: 10}
 MISTAKES = [
     (["validate", "none.yaml"], "no such file"),
     (["validate", "page.yaml", "--set", "train.stepz=3"], "steps"),
-    (["validate", "page.yaml", "--set", "train.steps=0"], "--set train.steps=0"),
+    (["validate", "page.yaml", "--set", "train.steps=-1"], "--set train.steps=-1"),
     (["run", "page.yaml", "--set", "model.kind=lenett"], "lenet"),
     (["run", "page.yaml", "--set", "data.dataset=cifar11"], "cifar10"),
     (["plan", "page.yaml", "--set", "train.objective=hinge"], "train.objective"),

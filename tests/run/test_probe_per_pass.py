@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ticketlab.augment.crop_flip import flip
 from ticketlab.augment.resized_crop import build as resized_crop
+from ticketlab.datasets.chosen import Chosen
 from ticketlab.datasets.manifest import read_manifest
 from ticketlab.datasets.pack import read_split
 from ticketlab.datasets.sources import add
@@ -160,7 +161,7 @@ def test_pictures_that_are_streamed_are_cut_as_in_training_and_recorded_too(
     add("imagenet", tmp_path / "project", photographs(tmp_path / "photographs"), as_name="small", size=None)
     manifest = read_manifest(tmp_path / "project", "small")
     cpu = torch.device("cpu")
-    train = opened(tmp_path / "project", manifest, "train", 32, "resize", None, cpu, 0)
+    train = opened(tmp_path / "project", manifest, "train", 32, "resize", Chosen(), cpu, 0)
     cut, turned = resized_crop(ResizedCrop()), flip(Flip())
     probe = Redrawn(train, batch_sizes(9, 4), 2, Key(1), [cut, turned])
     assert list(probe.augmenters) == [turned]

@@ -126,7 +126,8 @@ class NtkSap(Probed):
     eps: float = Field(default=0.01, gt=0, le=1, description="Standard deviation of the perturbation of every weight.")
     precision: Precision = Field(
         default="float64",
-        description=PRECISION + " In deep networks of random weights the rounding of float32 grows from layer to layer: fifty "
+        description=PRECISION
+        + " In deep networks of random weights the rounding of float32 grows from layer to layer: fifty "
         "change a score by half a percent, and overflow on batches of a few small images. The released code used double "
         "for ImageNet's models only.",
     )
