@@ -95,7 +95,7 @@ def beside(folder: Path) -> str:
 
 @pytest.mark.usefixtures("torch_as_before")
 def test_steps_of_another_process_are_the_run_and_have_the_bits_of_this_one(
-    plain: Any, installed: Path, monkeypatch: pytest.MonkeyPatch
+    plain: Any, installed: Path, nobody_answers: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", beside(installed))
     monkeypatch.syspath_prepend(str(installed))
