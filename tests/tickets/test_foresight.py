@@ -28,7 +28,7 @@ METHODS: list[type[Drawn]] = [member for member in Ticket.members() if issubclas
 OVERFLOWING = {("px", "tiny_resnet")}
 """Fifty layers have more paths than single precision has numbers for; `test_px` has the same of a chain."""
 ROUNDED = {("ntk_sap", "tiny_resnet")}
-"""Fifty layers of random weights make of single precision's rounding half a percent of a score."""
+"""Fifty layers of random weights make of single precision's rounding half a percent of a score, so masks agree less."""
 REFUSED = {("ntk_sap", "sngan")}
 SHARED = {*Drawn.model_fields, *Probed.model_fields}
 
@@ -101,14 +101,16 @@ def test_single_and_double_precision_draw_the_same_mask(
             continue
         if name_of(member, model) in OVERFLOWING | ROUNDED:
             assert member(schedule=Schedule(density=0.5)).precision == "float64"
+        if name_of(member, model) in OVERFLOWING:
             continue
+        allowed = 3e-3 if name_of(member, model) in ROUNDED else 1e-3
         for density in (0.5, 0.02):
             options = member(schedule=Schedule(density=density))
             single, double = (
                 made.drawn(options.model_copy(update={"precision": word})) for word in ("float32", "float64")
             )
             differing = sum(int((single[layer] != double[layer]).sum()) for layer in single)
-            assert differing <= 1e-3 * single.size, (member, density)
+            assert differing <= allowed * single.size, (member, density, differing)
 
 
 @pytest.mark.parametrize(
