@@ -47,7 +47,7 @@ def test_in_a_terminal_the_view_shows_step_values_and_progress(width: int) -> No
 
 
 def result(name: str) -> ArmResult:
-    return ArmResult(name, "", name, 0.25, {"accuracy": 0.5}, {}, {}, {}, {}, {})
+    return ArmResult(name, {}, name, 0.25, {"accuracy": 0.5}, {}, {}, {}, {}, {})
 
 
 def test_a_run_ends_with_a_table_and_what_failed() -> None:

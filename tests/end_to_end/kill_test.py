@@ -380,7 +380,7 @@ compute: {device: cpu, threads: 1, log_every: 5}
 def test_two_kills_and_an_interrupt_leave_no_trace(tmp_path: Path) -> None:
     spec = tmp_path / "killed.yaml"
     spec.write_text(MLP)
-    changes = ("train.steps=30", "evaluate.every=10", "data.count=64")
+    changes = ("train.steps=30", "evaluate.every=10", "data.count=64", "ticket.schedule.rounds=1")
     done = disturb(spec, 2, 7, changes, tmp_path / "labs", interrupts=True)
     assert re.search(r": 2 kills .*, [1-9]\d* projects finished, each equal to the undisturbed one$", done), done
 

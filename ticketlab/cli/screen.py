@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -146,19 +146,23 @@ def _say(line: str) -> None:
 def show_outcome(name: str, outcome: Outcome, console: Console) -> None:
     """The table a run ends with, what failed, and where to look next."""
     if outcome.results:
-        head, rows = table.cells(outcome.results)
-        view = Table(title=name, title_style="bold", header_style="bold")
-        for column in head:
-            view.add_column(
-                column.replace("_", "\n", 1), justify="left" if column == "arm" else "right", overflow="fold"
-            )
-        for row in rows:
-            view.add_row(*row)
-        console.print(view)
+        console.print(_table(name, *table.cells(outcome.results)))
+        head, rows = table.over_seeds(outcome.results)
+        if rows:
+            console.print(_table("over the seeds", head, rows))
     for line in table.collapses(outcome.results):
         console.print(Text.assemble(("layer collapse ", "yellow"), line))
     for failure in outcome.failures:
         console.print(Text.assemble(("failed ", "red"), f"{failure.name}: {failure.error}"))
+
+
+def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    view = Table(title=title, title_style="bold", header_style="bold")
+    for column in head:
+        view.add_column(column.replace("_", "\n", 1), justify="left" if column == "arm" else "right", overflow="fold")
+    for row in rows:
+        view.add_row(*row)
+    return view
 
 
 def show_plan(found: Estimate) -> None:

@@ -1,31 +1,24 @@
-"""The table a run ends with: one row per arm, with density and what was measured."""
+"""The table a run ends with: one row per arm, with density and what was measured, and one per setting over its seeds."""
 
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Protocol
+
+from ticketlab.report.settings import Measured, Setting, settings, spread
 
 SMALL = 0.001
 """Densities below have more than two decimals in per cent."""
 
 
-class Row(Protocol):
+class Row(Measured, Protocol):
     """What a row is made of."""
 
     @property
     def name(self) -> str:
         """Cell and arm."""
-        ...
-
-    @property
-    def density(self) -> float:
-        """Share of the prunable weights kept."""
-        ...
-
-    @property
-    def metrics(self) -> Mapping[str, float]:
-        """Values by metric name."""
         ...
 
     @property
@@ -54,11 +47,35 @@ def cells(results: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     return ["arm", "density", *names], rows
 
 
+def over_seeds(results: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """Column heads and rows of text, mean and standard deviation over the seeds; none where no setting has two seeds."""
+    found = settings(results)
+    if all(one.runs == 1 for one in found):
+        return [], []
+    axes = list(dict.fromkeys(axis for one in found for axis in one.axes))
+    names = list(dict.fromkeys(name for one in found for name in one.metrics))
+    rows = [
+        [*(one.axes.get(axis, "") for axis in axes), one.arm, str(one.runs), share(one.density), *_means(one, names)]
+        for one in found
+    ]
+    return [*axes, "arm", "seeds", "density", *names], rows
+
+
+def _means(setting: Setting, names: Sequence[str]) -> list[str]:
+    found = []
+    for name in names:
+        values = setting.metrics.get(name, ())
+        around = spread(values)
+        mean = _spelled(statistics.fmean(values)) if values else ""
+        found.append(mean if around is None else f"{mean} ± {around:.2g}")
+    return found
+
+
 def markdown(title: str, results: Sequence[Row]) -> str:
-    """The table as a small Markdown page."""
-    head, rows = cells(results)
-    lines = [f"# {title}", "", "| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    """The tables as a small Markdown page."""
+    lines = [f"# {title}", "", *_table(*cells(results))]
+    head, rows = over_seeds(results)
+    lines += _section("Over the seeds", ["Mean ± standard deviation (n - 1).", "", *_table(head, rows)] if rows else [])
     lines += _section("Layer collapse", [f"- {line}" for line in collapses(results)])
     return "\n".join([*lines, *_layers(results), *_multiply_adds(results)]) + "\n"
 
@@ -100,7 +117,11 @@ def _by_result(first: str, found: Mapping[str, Mapping[str, str]]) -> list[str]:
         [row, *(own.get(row, "") for own in having.values())]
         for row in dict.fromkeys(r for o in having.values() for r in o)
     ]
-    return ["| " + " | ".join(line) + " |" for line in (head, ["---"] * len(head), *rows)] if rows else []
+    return _table(head, rows) if rows else []
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return ["| " + " | ".join(line) + " |" for line in (head, ["---"] * len(head), *rows)]
 
 
 def _section(title: str, lines: Sequence[str]) -> list[str]:

@@ -11,12 +11,15 @@ from pathlib import Path
 
 from ticketlab.files import copy_atomically, remove_abandoned, sha256_file, write_atomically, write_json, write_listing
 from ticketlab.plan.experiment import ArmAddress, Plan
+from ticketlab.report.against_density import density_png
 from ticketlab.report.curves import curves_png
+from ticketlab.report.settings import settings
 from ticketlab.report.table import markdown
 from ticketlab.run.journal import rows
 from ticketlab.run.project import Project
 from ticketlab.run.published import VERSIONED, ArmResult, place_of, place_of_statistics
 from ticketlab.run.store import Store
+from ticketlab.spec.matrix import cell_words
 from ticketlab.tickets.file import read as read_ticket
 from ticketlab.tickets.layers import FILE as LAYERS
 from ticketlab.tickets.layers import Layers
@@ -47,7 +50,7 @@ def arm_result(address: ArmAddress, store: Store) -> ArmResult:
     files = {name: result.path(own) for name, (result, own) in found.items()}
     return ArmResult(
         name=address.name,
-        cell=address.cell.name,
+        axes=cell_words(address.cell.labels),
         arm=address.plan.arm,
         density=density,
         metrics=json.loads(files["metrics.json"].read_bytes()),
@@ -77,7 +80,7 @@ def publish_arm(plan: Plan, address: ArmAddress, result: ArmResult, project: Pro
 
 
 def publish_overview(plan: Plan, results: Sequence[ArmResult], project: Project, store: Store) -> None:
-    """Bring what is about all arms up to date: statistics/, metrics.json, curves.csv, curves.png, results.md.
+    """Bring what is about all arms up to date: statistics/, metrics.json, curves.csv, results.md and the pictures.
 
     Tickets, statistics and arms of an earlier plan of the same name are removed, so that DVC versions what belongs
     together; of an arm that this plan has, but no result yet, what is there stays.
@@ -94,6 +97,11 @@ def publish_overview(plan: Plan, results: Sequence[ArmResult], project: Project,
     journals = {result.name: _curve(addresses[result.name], store) for result in results}
     write_atomically(folder / "curves.csv", _curves_csv(journals))
     write_atomically(folder / "curves.png", curves_png(journals))
+    against_density = density_png(settings(results))
+    if against_density is None:
+        (folder / "density.png").unlink(missing_ok=True)
+    else:
+        write_atomically(folder / "density.png", against_density)
     write_atomically(folder / "results.md", markdown(plan.name, results).encode())
 
 

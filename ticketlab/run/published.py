@@ -17,17 +17,21 @@ from ticketlab.run.store import Store
 VERSIONED = ("weights.safetensors", "ticket.safetensors")
 """Files that DVC versions; they lie apart from the others, under tickets/."""
 
+OVERVIEWS = ("results.md", "metrics.json", "curves.csv", "curves.png", "density.png")
+"""Files about all arms; the last is there where densities can be compared."""
+
 
 @dataclass(frozen=True)
 class ArmResult:
     """What an arm found: density of its mask (1 without), metrics by name, and the sha256 of what it left.
 
+    `axes` has what the name of its cell calls the value of each axis of the matrix.
     `collapsed` has the layers of which nothing is left, with the round in which each died; 0 is in training.
     `multiply_adds` has those of each network in one forward of one image, under the mask and dense; nothing without mask.
     """
 
     name: str
-    cell: str
+    axes: Mapping[str, str]
     arm: str
     density: float
     metrics: Mapping[str, float]

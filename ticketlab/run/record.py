@@ -22,7 +22,7 @@ from ticketlab.report.table import spelled
 from ticketlab.run.events import Listener, Notice
 from ticketlab.run.journal import Journal
 from ticketlab.run.project import Project
-from ticketlab.run.published import ArmResult, record_path, recorded_files, run_id
+from ticketlab.run.published import OVERVIEWS, ArmResult, record_path, recorded_files, run_id
 from ticketlab.run.statement import run_facts
 from ticketlab.run.store import Store
 from ticketlab.run.tracked import arm_runs, finished, is_told, parent_run
@@ -162,7 +162,7 @@ class Record:
     def close(self, folder: Path, failed: bool, overridden: bool) -> bool:
         """Everything is done: the last rows delivered, checkpoints versioned. False if DVC is still to be told."""
         status = "FAILED" if failed else "FINISHED"
-        over_all = {folder / name: "" for name in ("results.md", "curves.png", "curves.csv", "metrics.json")}
+        over_all = {folder / name: "" for name in OVERVIEWS if (folder / name).is_file()}
         self._put(finished(self._parent, status, _now(), {}, over_all, self.project))
         delivery = self._courier.finish(COURIER_SECONDS) if self._courier else None
         if delivery and delivery.problem:

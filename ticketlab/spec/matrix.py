@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,8 +128,13 @@ def cell_name(labels: dict[str, Any]) -> str:
 
     Sections are named by their method, kind or objective; what a name leaves out is told apart by a short hash.
     """
-    name = "_".join(f"{axis}-{_word(value)}" for axis, value in labels.items())
+    name = "_".join(f"{axis}-{word}" for axis, word in cell_words(labels).items())
     return name if len(name) <= 100 else f"{name[:91]}-{_hash(labels)}"
+
+
+def cell_words(labels: Mapping[str, Any]) -> dict[str, str]:
+    """What the name of a cell calls the value of each axis: `0.1`, `px-fb513d1d`."""
+    return {axis: _word(value) for axis, value in labels.items()}
 
 
 def _word(value: Any) -> str:

@@ -1,0 +1,87 @@
+"""What was measured against the share of weights kept: a panel per metric, a line per way to draw the ticket."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ticketlab.report.panels import Panels
+from ticketlab.report.settings import spread
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ticketlab.report.settings import Setting
+
+ASKED = ("ticket.schedule", "ticket.density")
+"""Where a spec says how much is kept: axes that may run along a line instead of telling two lines apart."""
+
+Line = Sequence["Setting"]
+
+
+def density_png(settings: Sequence[Setting]) -> bytes | None:
+    """PNG bytes of the means, with bars of one standard deviation over the seeds; None if no line has two densities.
+
+    Arms that are dense are dashed levels.
+    """
+    masked = _lines([one for one in settings if one.density < 1])
+    if not any(len({one.density for one in line}) > 1 for line in masked.values()):
+        return None
+    dense = [one for one in settings if one.density == 1]
+    names = list(dict.fromkeys(name for one in settings for name in one.metrics))
+    panels = Panels(names, "share of the weights kept")
+    for name, panel in panels:
+        panel.set_xscale("log")
+        for label, line in masked.items():
+            _draw(panel, name, label, line)
+        for level in dense:
+            if level.metrics.get(name):
+                label = _label(level.axes, level.arm)
+                panel.axhline(
+                    statistics.fmean(level.metrics[name]), label=label, linestyle="--", linewidth=1, color="0.4"
+                )
+    return panels.png()
+
+
+def _draw(panel: Axes, name: str, label: str, line: Line) -> None:
+    having = sorted((one for one in line if one.metrics.get(name)), key=lambda one: one.density)
+    panel.errorbar(
+        [one.density for one in having],
+        [statistics.fmean(one.metrics[name]) for one in having],
+        yerr=[spread(one.metrics[name]) or 0.0 for one in having],
+        label=label,
+        linewidth=1.2,
+        marker=".",
+        capsize=2,
+    )
+
+
+def _lines(settings: Line) -> Mapping[str, Line]:
+    """The settings by what is said of their line: the arm, and the axes that do not run along it and differ."""
+    along = _along(settings)
+    varied = {axis for one in settings for axis in one.axes if len({other.axes.get(axis) for other in settings}) > 1}
+    found: dict[str, list[Setting]] = defaultdict(list)
+    for one in settings:
+        told = {axis: word for axis, word in one.axes.items() if axis in varied - along}
+        found[_label(told, one.arm)].append(one)
+    return found
+
+
+def _along(settings: Line) -> set[str]:
+    """The axes of `ASKED` on which every value keeps another share, all else being equal."""
+    axes = dict.fromkeys(axis for one in settings for axis in one.axes if axis.startswith(ASKED))
+    found = set()
+    for axis in axes:
+        others: dict[object, list[float]] = defaultdict(list)
+        for one in settings:
+            rest = tuple(item for item in one.axes.items() if item[0] != axis)
+            others[rest, one.arm].append(one.density)
+        if all(len(set(densities)) == len(densities) for densities in others.values()):
+            found.add(axis)
+    return found
+
+
+def _label(axes: Mapping[str, str], arm: str) -> str:
+    return " ".join([*axes.values(), arm])
