@@ -7,7 +7,8 @@ A round is what a run does between two masks: the private masked network, the sc
 pass is `network(images).sum().backward()` at the batch the method works with (all images for PX, one for SynFlow), in
 eval mode and the run's layout, once in the method's double precision and once in single. Prints medians per round, how
 many plain passes a whole round and its scores cost, and that divided by the passes the method needs, counting a
-forward pass alone as a third: 5/3 for PX (gates forward, ones forward, squares forward and backward), 1 for SynFlow.
+forward pass alone as a third: 1 for SynFlow; for PX 2/3 (gates forward, ones forward) and the squares forward and
+backward, which is 1 where a max-pool leads every image its own way (VGG, early on) and otherwise one image's.
 Peak memory is that of two rounds, or two double-precision passes, in a process of their own, with the networks that
 they work on: the round has its network in single precision beside the private one in double.
 """
@@ -39,7 +40,6 @@ from ticketlab.tickets.prune import pruner
 SHAPE = ImageShape(3, 32, 10)
 MODELS: dict[str, ModelChoice] = {"resnet20": Resnet(depth=20), "vgg16": Vgg(depth=16)}
 METHODS: dict[str, type[Drawn]] = {"px": Px, "synflow": SynFlow}
-PASSES = {"px": Fraction(5, 3), "synflow": Fraction(1)}
 MEBI = 2**20
 
 
@@ -52,6 +52,13 @@ class Asked:
     density: float
     device: str
     layout: str
+
+
+def needed(model: str, method: str, asked: Asked) -> Fraction:
+    """The passes that scores take at the least, of one forward and backward over the images each."""
+    if method == "synflow":
+        return Fraction(1)
+    return Fraction(2, 3) + (1 if model == "vgg16" else Fraction(1, asked.images))
 
 
 def network_of(model: str, asked: Asked) -> nn.Module:
@@ -139,12 +146,12 @@ def compare(model: str, method: str, asked: Asked) -> None:
             times[name].append(seconds(loops[name], asked.device))
     times["scores"] = [whole - mask for whole, mask in zip(times["round"], masking, strict=True)]
     middle = {name: statistics.median(found) * 1e3 for name, found in times.items()}
-    needed = float(PASSES[method])
+    least = float(needed(model, method, asked))
     whole, scores = (middle[name] / middle["double"] for name in ("round", "scores"))
     print(
         f"{model:9} {method:8} round {middle['round']:8.1f} ms, of that scores {middle['scores']:8.1f} ms   pass {middle['double']:8.1f} ms double, "
-        f"{middle['single']:8.1f} ms single   {whole:5.2f} passes, {whole / needed:5.2f} per pass needed, scores alone {scores / needed:.2f} "
-        f"(of single {middle['round'] / middle['single'] / needed:.2f}, {middle['scores'] / middle['single'] / needed:.2f})   "
+        f"{middle['single']:8.1f} ms single   {whole:5.2f} passes, {whole / least:5.2f} per pass needed, scores alone {scores / least:.2f} "
+        f"(of single {middle['round'] / middle['single'] / least:.2f}, {middle['scores'] / middle['single'] / least:.2f})   "
         f"peak {peak(model, method, 'round', asked):.0f} MiB, plain {peak(model, method, 'pass', asked):.0f} MiB",
         flush=True,
     )

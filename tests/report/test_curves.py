@@ -35,3 +35,13 @@ def test_any_number_of_metrics_finds_its_panels(names: int) -> None:
 
 def test_an_arm_without_rows_is_no_error() -> None:
     assert curves_png({"ticket": [], "dense": []})
+
+
+def test_a_training_that_several_arms_share_is_one_line() -> None:
+    assert curves_png({**JOURNALS, "again": list(next(iter(JOURNALS.values())))}) == curves_png(JOURNALS)
+
+
+def test_a_single_point_is_seen() -> None:
+    picture = Image.open(io.BytesIO(curves_png({"ticket": [{"step": 5, "accuracy": 0.5, "loss": 1.0}]}))).convert("RGB")
+    without_legend = picture.crop((picture.width // 2, 0, picture.width, picture.height))
+    assert (31, 119, 180) in {colour for _, colour in without_legend.getcolors(maxcolors=1 << 20)}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from ticketlab.report.table import cells, markdown, share, spelled
+from ticketlab.report.table import cells, markdown, over_seeds, share, spelled
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,12 @@ class Found:
     layer_densities: dict[str, float] = field(default_factory=dict)
     collapsed: dict[str, int] = field(default_factory=dict)
     multiply_adds: dict[str, tuple[int, int]] = field(default_factory=dict)
+    axes: dict[str, str] = field(default_factory=dict)
+    sha256: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def arm(self) -> str:
+        return self.name.rpartition("/")[2]
 
 
 ROWS = [
@@ -99,3 +105,36 @@ def test_one_weight_that_is_left_of_a_layer_shows_and_none_stands_out() -> None:
     assert "| ticket | 0.0054% |" in page
     assert "| one | 0.0005% |" in page
     assert "| none | **0** |" in page
+
+
+def seeded(seed: int, arm: str, accuracy: float, ratio: str = "0.1") -> Found:
+    axes = {"seed": str(seed), "data.ratio": ratio}
+    return Found(
+        f"seed-{seed}_data.ratio-{ratio}/{arm}",
+        0.25,
+        {"accuracy": accuracy},
+        axes=axes,
+        sha256={"w": f"{arm}{seed}{ratio}"},
+    )
+
+
+def test_seeds_are_taken_together_as_mean_and_standard_deviation() -> None:
+    rows = [
+        seeded(seed, arm, accuracy)
+        for arm, found in (("ticket", (0.5, 0.7)), ("random", (0.25,)))
+        for seed, accuracy in enumerate(found)
+    ]
+    head, lines = over_seeds(rows)
+    assert head == ["data.ratio", "arm", "seeds", "density", "accuracy"]
+    assert lines == [
+        ["0.1", "ticket", "2", "25.00%", "0.6 ± 0.14"],
+        ["0.1", "random", "1", "25.00%", "0.25"],
+    ]
+    page = markdown("demo", rows)
+    assert "## Over the seeds" in page
+    assert "| 0.1 | ticket | 2 | 25.00% | 0.6 ± 0.14 |" in page
+
+
+def test_one_seed_is_no_spread() -> None:
+    assert over_seeds([seeded(0, "ticket", 0.5), seeded(0, "random", 0.5)]) == ([], [])
+    assert "Over the seeds" not in markdown("demo", [seeded(0, "ticket", 0.5), seeded(0, "ticket", 0.5, "0.2")])

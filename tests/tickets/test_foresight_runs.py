@@ -23,7 +23,13 @@ from ticketlab.spec.ticket import Ticket
 from ticketlab.tickets.file import read
 
 METHODS: list[type[Drawn]] = [member for member in Ticket.members() if issubclass(member, Drawn)]
-MODEL = {"mlp": {"kind": "mlp", "hidden": [6]}, "sngan": {"kind": "sngan", "width": 4, "critic_width": 4, "latent": 8}}
+MODEL: dict[str, dict[str, Any]] = {
+    "mlp": {"kind": "mlp", "hidden": [6]},
+    "lenet": {"kind": "lenet", "channels": [4, 6], "hidden": [8]},
+    "resnet-20": {"kind": "resnet", "depth": 20, "width": 4},
+    "vgg-11": {"kind": "vgg", "depth": 11, "width": 4},
+    "sngan": {"kind": "sngan", "width": 4, "critic_width": 4, "latent": 8},
+}
 
 
 @pytest.mark.parametrize("model", list(MODEL))
@@ -32,7 +38,7 @@ def test_a_run_draws_by_every_method_or_refuses_with_a_reason(tmp_path: Path, me
     gan = model == "sngan"
     asked = {
         "name": "x",
-        "data": {"dataset": "fashion-mnist"} | ({"size": 32} if gan else {}),
+        "data": {"dataset": "fashion-mnist", "size": 32},
         "model": MODEL[model],
         "ticket": {"method": method.model_fields["method"].default, "schedule": {"rounds": 2, "density": 0.25}},
         "train": {"objective": "hinge" if gan else "cross_entropy", "steps": 2, "batch": 8},

@@ -26,7 +26,7 @@ def density_png(settings: Sequence[Setting]) -> bytes | None:
 
     Arms that are dense are dashed levels.
     """
-    masked = _lines([one for one in settings if one.density < 1])
+    masked = lines([one for one in settings if one.density < 1])
     if not any(len({one.density for one in line}) > 1 for line in masked.values()):
         return None
     dense = [one for one in settings if one.density == 1]
@@ -38,7 +38,7 @@ def density_png(settings: Sequence[Setting]) -> bytes | None:
             _draw(panel, name, label, line)
         for level in dense:
             if level.metrics.get(name):
-                label = _label(level.axes, level.arm)
+                label = " ".join([*level.axes.values(), level.arm])
                 panel.axhline(
                     statistics.fmean(level.metrics[name]), label=label, linestyle="--", linewidth=1, color="0.4"
                 )
@@ -58,14 +58,17 @@ def _draw(panel: Axes, name: str, label: str, line: Line) -> None:
     )
 
 
-def _lines(settings: Line) -> Mapping[str, Line]:
-    """The settings by what is said of their line: the arm, and the axes that do not run along it and differ."""
+def lines(settings: Line) -> Mapping[str, Line]:
+    """The settings by what is said of their line: the axes that differ and do not run along it, and the arm, if they do."""
     along = _along(settings)
-    varied = {axis for one in settings for axis in one.axes if len({other.axes.get(axis) for other in settings}) > 1}
+    told = {
+        axis for one in settings for axis in one.axes if len({other.axes.get(axis) for other in settings}) > 1
+    } - along
+    several = len({one.arm for one in settings}) > 1 or not told
     found: dict[str, list[Setting]] = defaultdict(list)
     for one in settings:
-        told = {axis: word for axis, word in one.axes.items() if axis in varied - along}
-        found[_label(told, one.arm)].append(one)
+        words = [word for axis, word in one.axes.items() if axis in told]
+        found[" ".join([*words, one.arm] if several else words)].append(one)
     return found
 
 
@@ -81,7 +84,3 @@ def _along(settings: Line) -> set[str]:
         if all(len(set(densities)) == len(densities) for densities in others.values()):
             found.add(axis)
     return found
-
-
-def _label(axes: Mapping[str, str], arm: str) -> str:
-    return " ".join([*axes.values(), arm])
