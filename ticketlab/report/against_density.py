@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ticketlab.report.panels import Panels
 from ticketlab.report.settings import spread
+from ticketlab.report.table import share
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 ASKED = ("ticket.schedule", "ticket.density")
 """Where a spec says how much is kept: axes that may run along a line instead of telling two lines apart."""
+
+MOST_TICKS = 6
+"""Densities that are written below a panel without running into each other."""
 
 Line = Sequence["Setting"]
 
@@ -31,9 +35,13 @@ def density_png(settings: Sequence[Setting]) -> bytes | None:
         return None
     dense = [one for one in settings if one.density == 1]
     names = list(dict.fromkeys(name for one in settings for name in one.metrics))
+    kept = sorted({one.density for line in masked.values() for one in line})
+    ticks = kept[:: -(-len(kept) // MOST_TICKS)]
     panels = Panels(names, "share of the weights kept")
     for name, panel in panels:
         panel.set_xscale("log")
+        panel.set_xticks(ticks, [share(tick) for tick in ticks])
+        panel.minorticks_off()
         for label, line in masked.items():
             _draw(panel, name, label, line)
         for level in dense:
