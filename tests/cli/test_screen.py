@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,17 @@ def test_in_a_terminal_the_view_shows_step_values_and_progress(width: int) -> No
 
 def result(name: str) -> ArmResult:
     return ArmResult(name, {}, name, 0.25, {"accuracy": 0.5}, {}, {}, {}, {}, {})
+
+
+def test_seeds_are_taken_together_below_the_table() -> None:
+    shown = io.StringIO()
+    runs = [
+        replace(result(f"seed-{seed}/ticket"), arm="ticket", axes={"seed": seed}, metrics={"accuracy": found})
+        for seed, found in (("0", 0.5), ("1", 0.7))
+    ]
+    show_outcome("demo", Outcome(runs, [], Path("runs/demo")), Console(file=shown, width=100))
+    assert "over the seeds" in shown.getvalue()
+    assert "0.6 ± 0.14" in shown.getvalue()
 
 
 def test_a_run_ends_with_a_table_and_what_failed() -> None:

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ticketlab.report.panels import Panels
-from ticketlab.report.settings import spread
+from ticketlab.report.seeds import spread
 from ticketlab.report.table import share
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ticketlab.report.settings import Setting
+    from ticketlab.report.seeds import Setting
 
 ASKED = ("ticket.schedule", "ticket.density")
 """Where a spec says how much is kept: axes that may run along a line instead of telling two lines apart."""

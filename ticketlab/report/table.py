@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from ticketlab.report.settings import Measured, Setting, settings, spread
+from ticketlab.report.seeds import Measured, Setting, settings, spread
 
 SMALL = 0.001
 """Densities below have more than two decimals in per cent."""

@@ -13,7 +13,7 @@ from ticketlab.files import copy_atomically, remove_abandoned, sha256_file, writ
 from ticketlab.plan.experiment import ArmAddress, Plan
 from ticketlab.report.against_density import density_png
 from ticketlab.report.curves import curves_png
-from ticketlab.report.settings import settings
+from ticketlab.report.seeds import settings
 from ticketlab.report.table import markdown
 from ticketlab.run.journal import rows
 from ticketlab.run.project import Project

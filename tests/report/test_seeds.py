@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from ticketlab.report.against_density import density_png, lines
-from ticketlab.report.settings import Setting, settings, spread
+from ticketlab.report.seeds import Setting, settings, spread
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def settings(results: Sequence[Measured]) -> list[Setting]:
         alike[rest, one.arm].append(one)
     same: dict[tuple[str, frozenset[object]], list[list[Measured]]] = defaultdict(list)
     for (_, arm), runs in alike.items():
-        same[arm, frozenset(frozenset(one.sha256.items()) or id(one) for one in runs)].append(runs)
+        same[arm, frozenset(frozenset(one.sha256.items()) for one in runs)].append(runs)
     shorter = _short(results)
     return [_setting(arm, groups, shorter) for (arm, _), groups in same.items()]
 
