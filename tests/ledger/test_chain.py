@@ -186,6 +186,48 @@ def test_a_whole_last_entry_that_lost_its_end_is_not_taken_for_a_torn_one(chain:
         chain.append({"number": 3})
 
 
+@pytest.mark.parametrize("has_head", [True, False])
+def test_a_last_entry_that_lost_its_newline_is_torn_and_mended(chain: Chain, has_head: bool) -> None:
+    if not has_head:
+        without_head(chain)
+    chain.path.write_bytes(chain.path.read_bytes()[:-1])
+    fault = chain.check().fault
+    assert fault is not None
+    assert (fault.line, fault.wrong) == (3, "torn")
+    chain.append({"number": 3})
+    assert chain.check().sound
+
+
+def test_removed_entries_are_not_taken_for_a_crash_where_the_newline_went_with_them(chain: Chain) -> None:
+    first = chain.path.read_bytes().splitlines()[0]
+    chain.path.write_bytes(first)
+    report = chain.check()
+    assert report.fault is not None
+    assert (report.fault.line, report.fault.wrong) == (2, "removed")
+    assert report.fault.what == "the ledger ends after 1 of 3 entries"
+    with pytest.raises(LedgerError, match="removed: the ledger ends after 1 of 3 entries"):
+        chain.append({"number": 3})
+    assert chain.path.read_bytes() == first
+
+
+def test_a_rewritten_last_entry_without_its_newline_is_altered(chain: Chain) -> None:
+    *before, _ = chain.path.read_bytes().splitlines(keepends=True)
+    rewritten = write_line(2, sha256(before[1].rstrip()).hexdigest(), {"number": 7})
+    chain.path.write_bytes(b"".join(before) + rewritten)
+    fault = chain.check().fault
+    assert fault is not None
+    assert (fault.line, fault.wrong) == (3, "altered")
+
+
+def test_an_entry_without_a_newline_that_stands_elsewhere_in_the_chain_is_not_torn(chain: Chain) -> None:
+    without_head(chain)
+    first, *_, last = chain.path.read_bytes().splitlines()
+    chain.path.write_bytes(first + b"\n" + last)
+    fault = chain.check().fault
+    assert fault is not None
+    assert (fault.line, fault.wrong) == (2, "removed")
+
+
 def test_a_last_entry_whose_newline_was_overwritten_is_not_set_aside(chain: Chain) -> None:
     without_head(chain)
     chain.path.write_bytes(chain.path.read_bytes()[:-1] + b"\xff")

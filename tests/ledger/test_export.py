@@ -196,9 +196,16 @@ def test_the_same_entry_gives_the_same_crate(project: Path, run_facts: RunFacts,
 def test_a_file_that_is_not_what_was_recorded_stops_the_export(
     project: Path, run_facts: RunFacts, tmp_path: Path
 ) -> None:
-    (project / "runs" / "quickstart" / "mask.safetensors").write_text("another mask")
+    mask = project / "runs" / "quickstart" / "mask.safetensors"
+    recorded = mask.read_bytes()
+    mask.write_text("another mask")
+    entry = entry_of(project, run_facts)
     with pytest.raises(CorruptFile, match="mask is not the file"):
-        ro_crate(entry_of(project, run_facts), project, tmp_path / "crate")
+        ro_crate(entry, project, tmp_path / "crate")
+    mask.write_bytes(recorded)
+    assert ro_crate(entry, project, tmp_path / "crate").is_file(), (
+        "nothing was left behind that blocks the next attempt"
+    )
 
 
 def test_a_blob_that_is_not_what_was_recorded_stops_the_export(

@@ -47,6 +47,15 @@ def test_a_spec_that_was_edited_without_a_run_is_refused(small: Path, verify: Ve
     assert verify("--quick", "specs/small.yaml").exit_code == 0, "what cannot change a result is no other spec"
 
 
+def test_where_nothing_is_recorded_nothing_is_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for arguments in (["verify", "all"], ["verify", "--quick", "all"]):
+        refused = CliRunner().invoke(app, arguments)
+        assert refused.exit_code == 1
+        assert isinstance(refused.exception, LedgerError)
+        assert refused.exception.what == "no run is recorded here yet"
+
+
 def test_arms_that_were_not_recorded_are_named(small: Path, verify: Verify) -> None:
     small.write_text(small.read_text().replace("arms: [ticket]", "arms: [ticket, dense]"))
     found = verify("--quick", "specs/small.yaml")

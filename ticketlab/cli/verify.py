@@ -92,6 +92,7 @@ def _chosen(runs: list[str], chain: Chain) -> list[Entry]:
 
     LedgerError if there is none, or a spec is not the one that its runs were recorded of.
     """
+    from ticketlab.errors import LedgerError
     from ticketlab.ledger.listing import find, run_and_cell
     from ticketlab.run.reading import load_spec
     from ticketlab.run.recorded_spec import entries_of
@@ -112,6 +113,8 @@ def _chosen(runs: list[str], chain: Chain) -> list[Entry]:
             chosen += of_spec
         else:
             chosen.append(find(chain, text))
+    if not chosen:
+        raise LedgerError("no run is recorded here yet", where=chain.path.name, mend="`ticketlab run SPEC` records one")
     return chosen
 
 

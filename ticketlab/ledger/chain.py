@@ -106,17 +106,22 @@ class Chain:
     def _mend(self, last: Entry | None, fragment: bytes) -> Entry | None:
         """Finish a last line that lacks only its newline; set one that was cut short aside; refuse anything else."""
         follows = Head(last.index + 1, last.digest) if last else Head()
+        remembered = self._remembered()
         if not torn(fragment):
             entry = self._read_end(fragment)
-            if (entry.index, entry.previous) != (follows.entries, follows.digest):
+            is_next = (entry.index, entry.previous) == (follows.entries, follows.digest)
+            was_more = remembered and remembered.entries > follows.entries
+            if not is_next or (was_more and remembered != Head(entry.index + 1, entry.digest)):
                 self._insist()
             self._extend(b"\n")
             return entry
-        remembered = self._remembered()
         if remembered and remembered.entries > follows.entries:
             self._insist()
-        write_atomically(self._lab / "torn" / sha256_bytes(fragment), fragment)
-        os.truncate(self.path, self.path.stat().st_size - len(fragment))
+        try:
+            write_atomically(self._lab / "torn" / sha256_bytes(fragment), fragment)
+            os.truncate(self.path, self.path.stat().st_size - len(fragment))
+        except OSError as error:
+            raise EnvironmentProblem(f"the ledger cannot be mended: {error.strerror}", where=str(self.path)) from error
         _log.warning("%s: an entry whose writing was interrupted (%d bytes) was set aside", self.path, len(fragment))
         return last
 
@@ -133,6 +138,8 @@ class Chain:
             with self.path.open("ab", buffering=0) as handle:
                 before = handle.tell()
                 try:
+                    if is_new:
+                        sync_folder(self.path.parent)
                     written = 0
                     while written < len(content):
                         written += handle.write(content[written:])
@@ -142,8 +149,6 @@ class Chain:
                     raise
         except OSError as error:
             raise EnvironmentProblem(f"the ledger cannot be written: {error.strerror}", where=str(self.path)) from error
-        if is_new:
-            sync_folder(self.path.parent)
 
     def _remember(self, head: Head) -> None:
         """Note how far the chain goes; where that fails the entry stands, and the next append looks closer."""

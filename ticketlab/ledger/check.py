@@ -13,6 +13,8 @@ from ticketlab.ledger.entry import GENESIS, Entry, Line, read_line, torn
 LATER = 10_000
 """Lines after a fault that are looked at to tell what kind of fault it is."""
 
+REWRITTEN = "the line was rewritten, or one before it: its digest is not the one remembered when it was appended"
+
 Wrong = Literal["altered", "removed", "moved", "duplicated", "inserted", "torn"]
 
 
@@ -79,15 +81,13 @@ def examine(lines: Iterable[Line], remembered: Head | None) -> ChainReport:
         seen = _look(line)
         if seen.broken or not line.whole or (seen.index, seen.previous) != (heads[-1].entries, heads[-1].digest):
             fault = _fault(seen, heads, known, [_look(later) for later in islice(stream, LATER)], remembered)
-            return ChainReport(heads[fault.line - 1], fault)
+            return ChainReport(heads[min(fault.line, len(heads)) - 1], fault)
         known[seen.digest] = line.number
         heads.append(Head(line.number, seen.digest))
         if remembered and remembered.entries == line.number and remembered.digest != seen.digest:
-            what = "the line was rewritten, or one before it: its digest is not the one remembered when it was appended"
-            return ChainReport(heads[-2], Fault(line.number, "altered", what))
+            return ChainReport(heads[-2], Fault(line.number, "altered", REWRITTEN))
     if remembered and remembered.entries >= len(heads):
-        what = f"the ledger ends after {len(heads) - 1} of {remembered.entries} entries"
-        return ChainReport(heads[-1], Fault(len(heads), "removed", what))
+        return ChainReport(heads[-1], _ends_early(len(heads) - 1, remembered))
     return ChainReport(heads[-1])
 
 
@@ -102,10 +102,9 @@ def _look(line: Line) -> _Seen:
 def _fault(seen: _Seen, heads: list[Head], known: dict[str, int], later: list[_Seen], remembered: Head | None) -> Fault:
     """Name what is wrong with a line that does not follow the sound ones before it (`heads`), from what comes later."""
     number, expected = seen.number, heads[-1]
-    if not seen.whole and (not seen.broken or seen.cut_short):
-        if seen.broken and remembered and remembered.entries >= number:
-            return Fault(number, "altered", "the line was whole once and is cut short")
-        return Fault(number, "torn", "the last line has no end: its writing was interrupted; the next append mends it")
+    follows = (seen.index, seen.previous) == (expected.entries, expected.digest)
+    if not seen.whole and (follows or seen.cut_short):
+        return _unfinished(seen, remembered)
     home = next((one for one in later if (one.index, one.previous) == (expected.entries, expected.digest)), None)
     if seen.broken:
         if home:
@@ -120,6 +119,21 @@ def _fault(seen: _Seen, heads: list[Head], known: dict[str, int], later: list[_S
             return Fault(number, "moved", what)
         return Fault(number, "removed", f"entry {expected.entries} is missing before entry {seen.index}")
     return _impostor(seen, heads, later, home, remembered)
+
+
+def _unfinished(seen: _Seen, remembered: Head | None) -> Fault:
+    """Name what is wrong with a last line that lacks its end, or only its newline: a crash, unless it was whole once."""
+    if remembered and remembered.entries >= seen.number and seen.broken:
+        return Fault(seen.number, "altered", "the line was whole once and is cut short")
+    if remembered and remembered.entries > seen.number:
+        return _ends_early(seen.number, remembered)
+    if remembered and remembered.entries == seen.number and remembered.digest != seen.digest:
+        return Fault(seen.number, "altered", REWRITTEN)
+    return Fault(seen.number, "torn", "the last line has no end: its writing was interrupted; the next append mends it")
+
+
+def _ends_early(entries: int, remembered: Head) -> Fault:
+    return Fault(entries + 1, "removed", f"the ledger ends after {entries} of {remembered.entries} entries")
 
 
 def _impostor(seen: _Seen, heads: list[Head], later: list[_Seen], home: _Seen | None, remembered: Head | None) -> Fault:

@@ -46,8 +46,8 @@ def ro_crate(entry: Entry, project: Path, out: Path, licence: str = "") -> Path:
         raise LedgerError(f"a licence is named by its URI, not {licence!r}", mend=_HOW_TO_NAME_LICENCES)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise EnvironmentProblem("the folder for the crate is not empty", where=str(out), mend="name a new folder")
-    written = {name: _write(out, name, content) for name, content in _written(entry, run).items()}
     found = _found(run, project)
+    written = {name: _write(out, name, content) for name, content in _written(entry, run).items()}
     for part, source in found.items():
         (out / part.at).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, out / part.at)
