@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
@@ -34,6 +37,23 @@ def test_a_package_that_is_too_old_is_named(tmp_path: Path, monkeypatch: pytest.
     found = wrong(tmp_path)
     assert found["no-such-package is not installed"] == "pip install 'no-such-package>=1.2'"
     assert any("mlflow" in what and "99.0" in mend for what, mend in found.items())
+
+
+def test_packages_that_are_missing_end_no_examination(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def installed(name: str) -> str:
+        if name == "torchvision":
+            raise PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr(doctor, "version", installed)
+    assert list(wrong(tmp_path)) == ["torchvision is not installed"]
+
+
+def test_a_database_that_holds_nothing_is_not_called_sound(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+        database.execute("create table alembic_version (version_num text)")
+    (found,) = (what for what in wrong(tmp_path) if "mlflow.db" in what)
+    assert found == "MLflow: mlflow.db was begun and never finished"
 
 
 @pytest.mark.parametrize(

@@ -403,6 +403,18 @@ def test_torchvisions_weights_are_downloaded_once_into_torchs_cache_and_checked(
     assert torchvision_file(options, model, tmp_path).checked() == (mine, digest)
 
 
+def test_a_download_that_is_another_file_is_not_kept(published: bytes, tmp_path: Path) -> None:
+    options, model = TorchvisionWeights(), ImagenetResnet(depth=18)
+    wanted = torchvision_file(options, model, tmp_path)
+    on_the_host = tmp_path / "host" / wanted.name
+    on_the_host.write_bytes(b"<html>log in first</html>")
+    with pytest.raises(DataError, match="sha256 of this file") as caught:
+        wanted.checked()
+    assert caught.value.where == wanted.url
+    on_the_host.write_bytes(published)
+    assert wanted.checked()[0].read_bytes() == published
+
+
 def test_stand_ins_lie_outside_data_so_that_real_files_beside_them_are_found(project: Path) -> None:
     start = {"kind": "file", "file": "missing.pth", "sha256": "0" * 64, "names": "torchvision"}
     opened(project, start, smoke=True)

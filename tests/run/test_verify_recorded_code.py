@@ -53,7 +53,7 @@ def started(root: Path, package: Path, *arguments: str) -> subprocess.Popen[str]
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "ticketlab", *arguments],
         cwd=root,
-        env={**os.environ, "PYTHONPATH": str(package)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(package), os.environ.get("PYTHONPATH", "")])},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -83,7 +83,8 @@ def test_the_code_of_then_does_the_work_whatever_became_of_the_tree(repository: 
     added.write_text('"""Not tracked."""\n')
     said(started(repository, repository, "run", "specs/small.yaml"), 0)
     run = facts(next(Chain(repository / "ledger.jsonl").entries()).statement)
-    assert (run.code.commit, run.code.dirty) == (then, True)
+    assert run.code.commit == then
+    assert run.code.patch
     edited.write_text(edited.read_text() + "\n# Of another commit.\n")
     committed(repository)
     added.unlink()
@@ -113,12 +114,18 @@ def test_a_ticketlab_installed_apart_from_the_project_is_said_to_be(
 @pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_wish_to_stop_is_passed_on(
-    repository: Path, stated_of: Callable[[Path, Code], None], number: signal.Signals
+    repository: Path,
+    stated_of: Callable[[Path, Code], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
 ) -> None:
     stub = repository / "ticketlab"
     stub.mkdir()
     (stub / "__init__.py").touch()
-    (stub / "__main__.py").write_text(WAITS)
+    (stub / "__main__.py").write_text("import methods_of_mine" + WAITS)
+    (tmp_path / "methods_of_mine.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     commit = committed(repository)
     stated_of(repository, Code(sha256_bytes(canonical_json(capture.sources(stub))), commit))
     process = started(repository, PACKAGE.parent, "verify", "--code", "recorded", "0")

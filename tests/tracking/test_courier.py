@@ -41,6 +41,7 @@ def wait_until(what: Callable[[], bool], seconds: float = 60) -> None:
 def test_the_courier_delivers_while_the_run_goes_on_and_once_more_at_the_end(
     project: Path, outbox: Outbox, a_run: Make, write_rows: Write
 ) -> None:
+    (project / "statistics.py").write_text("raise ImportError('not the statistics of Python')")
     outbox.put(a_run(journals=(write_rows("rows.jsonl", range(10)),), process=this_process()))
     courier = Courier(project, interval=0.1)
     wait_until(lambda: metrics(project) == 20)

@@ -37,9 +37,9 @@ def with_recorded_code(
         checked_out(facts(entry.statement).code, project.root, Path(scratch)) as tree,
     ):
         command = [sys.executable, "-P", "-m", "ticketlab", "verify", str(entry.index), *options]
-        ended = _followed(
-            subprocess.Popen(command, cwd=project.root, env={**os.environ, "PYTHONPATH": str(tree)}), stopping
-        )
+        # What else is on the path, a package of methods say, stays.
+        path = os.pathsep.join(filter(None, (str(tree), os.environ.get("PYTHONPATH"))))
+        ended = _followed(subprocess.Popen(command, cwd=project.root, env={**os.environ, "PYTHONPATH": path}), stopping)
     if ended == Interrupted.exit_code or stopping():
         raise Interrupted("the recorded code was stopped", mend=BEGIN_AGAIN)
     if ended not in codes:

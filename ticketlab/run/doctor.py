@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 
 from ticketlab.errors import EnvironmentProblem
 from ticketlab.run.journal import spoilt
@@ -16,6 +18,8 @@ MATCHING = {"2.11": "0.26", "2.12": "0.27", "2.13": "0.28", "2.14": "0.29"}
 """torchvision releases by the torch release they are built for."""
 
 LEAST = {"mlflow": (3, 11), "dvc": (3, 60), "torch": (2, 11)}
+
+MOVE_AWAY = "move it away; `ticketlab reconcile` makes a new one"
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class Finding:
 def examine(project: Project) -> Iterator[Finding]:
     """All findings about a project on this machine."""
     yield from _versions()
-    yield from _devices()
+    if find_spec("torch"):
+        yield from _devices()
     yield from _folders(project)
     yield from _curves(project)
     yield _mlflow(project)
@@ -49,8 +54,16 @@ def _versions() -> Iterator[Finding]:
         yield Finding(
             release >= least, f"{name} {found}", f"ticketlab needs {wanted} or later: pip install '{name}>={wanted}'"
         )
-    torch_release = ".".join(version("torch").split(".")[:2])
-    vision = version("torchvision")
+    yield from _torchvision()
+
+
+def _torchvision() -> Iterator[Finding]:
+    try:
+        torch_release, vision = ".".join(version("torch").split(".")[:2]), version("torchvision")
+    except PackageNotFoundError:
+        if find_spec("torch"):
+            yield Finding(False, "torchvision is not installed", "install torch and torchvision from one index")
+        return
     expected = MATCHING.get(torch_release)
     matches = expected is None or vision.startswith(f"{expected}.")
     yield Finding(
@@ -108,15 +121,13 @@ def _mlflow(project: Project) -> Finding:
     if not database.exists():
         return Finding(True, "MLflow: no database yet; the first run makes it")
     try:
-        with sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=2) as connection:
-            found = connection.execute("select count(*) from alembic_version").fetchone()
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=2)) as connection:
+            (revisions,) = connection.execute("select count(*) from alembic_version").fetchone()
     except sqlite3.Error as error:
-        return Finding(
-            False, f"MLflow: mlflow.db cannot be read ({error})", "move it away; `ticketlab reconcile` makes a new one"
-        )
-    return Finding(
-        bool(found and found[0]), "MLflow: mlflow.db is sound", "move it away; `ticketlab reconcile` makes a new one"
-    )
+        return Finding(False, f"MLflow: mlflow.db cannot be read ({error})", MOVE_AWAY)
+    if not revisions:
+        return Finding(False, "MLflow: mlflow.db was begun and never finished", MOVE_AWAY)
+    return Finding(True, "MLflow: mlflow.db is sound")
 
 
 def _dvc(project: Project) -> Finding:

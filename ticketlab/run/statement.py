@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ticketlab.errors import TrackingError
 from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.ledger.facts import Artifact, Code, RunFacts, StepFact, Surroundings
 from ticketlab.plan.experiment import ArmAddress, Plan
@@ -57,7 +58,7 @@ def run_facts(
         started=started,
         finished=datetime.now(UTC),
         spec_file=Artifact(plan.file.name, plan.text_sha256),
-        data=(Artifact(spec.data.dataset, final.train.images.digest, md5_of(project.root, "data"), "data"),),
+        data=(Artifact(spec.data.dataset, final.train.images.digest, _md5_of_data(project.root), "data"),),
         splits=tuple(_splits(address)),
         statistics=tuple(_statistics_of(steps, store, folder, project.root)),
         extractors=tuple(_extractors_of(steps, store, folder, project.root)),
@@ -73,6 +74,14 @@ def run_facts(
         density=None if final.mask is None else result.density,
         collapsed=dict(result.collapsed),
     )
+
+
+def _md5_of_data(root: Path) -> str | None:
+    """DVC's name for data/; None where its files cannot be read, which DVC says itself when it is given the checkpoints."""
+    try:
+        return md5_of(root, "data")
+    except TrackingError:
+        return None
 
 
 def _splits(address: ArmAddress) -> Iterator[Artifact]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ticketlab.errors import DataError
-from ticketlab.files import sha256_file, write_atomically
+from ticketlab.files import sha256_bytes, sha256_file, write_atomically
 from ticketlab.run.within import replaced
 from ticketlab.spec.pinned_file import PinnedFile
 from ticketlab.spec.start import StartChoice
@@ -51,14 +51,17 @@ class WantedFile:
         if path is None:
             path = self._downloaded()
         found = sha256_file(path)
+        self._compare(found, str(path))
+        return path, found
+
+    def _compare(self, found: str, where: str) -> None:
         if not found.startswith(self.sha256):
             raise DataError(
                 f"the sha256 of this file is {found[:16]}..., that of the {self.holds} asked for begins with "
                 f"{self.sha256[:16]}",
-                where=str(path),
+                where=where,
                 mend=self.mend,
             )
-        return path, found
 
     def _downloaded(self) -> Path:
         looked = ", ".join(str(place) for place in self.places)
@@ -68,6 +71,8 @@ class WantedFile:
         try:
             with urllib.request.urlopen(self.url, timeout=_PATIENCE_SECONDS) as answer:
                 content = answer.read()
+            # What is kept is found for good, so another file (the page of a proxy, say) must not be.
+            self._compare(sha256_bytes(content), self.url)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, content)
         except (OSError, HTTPException) as problem:

@@ -38,7 +38,8 @@ class Courier:
         self._request: bytes | None = b"\n"
         self._outcome: Delivery | None = None
         parent = json.dumps(asdict(this_process()))
-        command = [sys.executable, "-m", "ticketlab.tracking.courier", str(self.project), "--parent", parent]
+        # -P here and for DVC: a statistics.py of the user's in the project is not Python's own.
+        command = [sys.executable, "-P", "-m", "ticketlab.tracking.courier", str(self.project), "--parent", parent]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, "--interval", str(interval)],

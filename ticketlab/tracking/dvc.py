@@ -14,9 +14,6 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ticketlab.errors import TrackingError
-from ticketlab.tracking.pipeline import md5_of, stage_of, stages_of
-
-__all__ = ["add", "commit", "inside_stage", "is_repository", "md5_of", "pull", "stage_of", "stages_of", "status"]
 
 _BUSY = ("Unable to acquire lock", "is busy", "being used by another")
 _PAUSES = (0.5, 1, 2, 4, 8)
@@ -70,7 +67,7 @@ def _change(project: Path, arguments: list[str], *, mend: str) -> bool:
 
 def _call(project: Path, arguments: list[str], *, mend: str, patience: float = 600) -> str:
     """Standard output of `dvc ARGUMENTS` in the project; TrackingError with the last lines DVC said if it fails."""
-    command = [sys.executable, "-m", "dvc", *arguments]
+    command = [sys.executable, "-P", "-m", "dvc", *arguments]
     environment = {"DVC_NO_ANALYTICS": "1", **os.environ}
     lock = project / ".ticketlab" / "dvc.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)

@@ -96,7 +96,7 @@ def ui_command(project: Path, port: int) -> tuple[list[str], dict[str, str]]:
     command += ["--backend-store-uri", store.uri]
     if store.proxied_artifacts:
         command += ["--artifacts-destination", str(store.proxied_artifacts)]
-    return command, {**QUIET, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **os.environ}
+    return command, {**QUIET, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONSAFEPATH": "1", **os.environ}
 
 
 def _lock_of(project: Path, database: Path) -> Path:

@@ -12,6 +12,7 @@ import ticketlab
 from ticketlab.run.events import Event, Notice
 from ticketlab.run.experiment import is_done, open_experiment
 from ticketlab.tracking import dvc
+from ticketlab.tracking.pipeline import md5_of
 
 
 @pytest.mark.long
@@ -19,6 +20,7 @@ def test_dvc_is_told_again_until_it_has_understood(lab: Any, torch_as_before: No
     for command in (["git", "init", "--quiet"], [sys.executable, "-m", "dvc", "init", "--quiet"]):
         subprocess.run(command, cwd=lab.root, check=True, capture_output=True)
     (lab.root / "dvc.yaml").write_text("stages: [")
+    (lab.root / "data.dvc").write_text("<<<<<<< HEAD\nouts:\n")
     events: list[Event] = []
     assert ticketlab.run(lab.spec, listener=events.append).failures == []
     assert [event.text for event in events if isinstance(event, Notice) and event.text.startswith("DVC: ")]
@@ -26,11 +28,12 @@ def test_dvc_is_told_again_until_it_has_understood(lab: Any, torch_as_before: No
     before = lab.published()
 
     (lab.root / "dvc.yaml").unlink()
+    (lab.root / "data.dvc").unlink()
     events.clear()
     assert ticketlab.run(lab.spec, listener=events.append).failures == []
     assert all(isinstance(event, Notice) and "DVC" not in event.text for event in events), events
     assert is_done(open_experiment(lab.spec))
     assert dvc.status(lab.root) == {}
-    assert dvc.md5_of(lab.root, "runs/small/tickets")
+    assert md5_of(lab.root, "runs/small/tickets")
     assert {name: digest for name, digest in lab.published().items() if name in before} == before
     assert len(lab.entries()) == 2
