@@ -40,7 +40,7 @@ class EnvironmentProblem(TicketlabError):
 
 
 class Diverged(TicketlabError):
-    """Training produced a value that is not finite, or a loss beyond the stated bound."""
+    """Training produced a value that is not finite."""
 
     exit_code = 3
 

@@ -47,10 +47,10 @@ def project(tmp_path: Path, photographs: Make) -> Path:
 
 
 def images(
-    project: Path, split: str = "train", kept: Tensor | None = None, helpers: int = 0, classes: tuple[int, ...] = ()
+    project: Path, split: str = "train", kept: Tensor | None = None, workers: int = 0, classes: tuple[int, ...] = ()
 ) -> ImageSet:
     manifest = read_manifest(project, "small")
-    return opened(project, manifest, split, SIZE, "resize", Chosen(classes, kept), torch.device("cpu"), helpers)  # type: ignore[arg-type]
+    return opened(project, manifest, split, SIZE, "resize", Chosen(classes, kept), torch.device("cpu"), workers)  # type: ignore[arg-type]
 
 
 def batches(source: ImageSet, numbers: list[int], key: Key = FIRST, size: int = 4) -> list[tuple[Tensor, Tensor]]:
@@ -104,10 +104,10 @@ def test_the_same_files_give_the_same_index_wherever_they_lie(project: Path, tmp
 
 def test_batches_are_the_same_with_any_number_of_processes_and_in_any_order_of_asking(project: Path) -> None:
     expected = batches(images(project), list(range(12)))
-    assert are_equal(batches(images(project, helpers=2), list(range(12))), expected)
+    assert are_equal(batches(images(project, workers=2), list(range(12))), expected)
     there_and_back = [7, 8, 3, 4, 5, 0, 11]
     assert are_equal(
-        batches(images(project, helpers=2), there_and_back), [expected[number] for number in there_and_back]
+        batches(images(project, workers=2), there_and_back), [expected[number] for number in there_and_back]
     )
     assert not are_equal(batches(images(project), [0], Key(1)), expected[:1])
 
@@ -162,7 +162,7 @@ def test_training_sees_what_the_usual_transformation_makes_of_the_window_that_wa
 
 
 def test_parts_are_all_pictures_in_order_and_a_subset_is_a_set_of_its_own(project: Path) -> None:
-    whole = images(project, helpers=2)
+    whole = images(project, workers=2)
     parts = list(whole.parts(7))
     assert [len(labels) for _, labels in parts] == [7, 7, 4]
     assert torch.equal(torch.cat([pixels for pixels, _ in parts]), images(project).take(torch.arange(18)))
@@ -174,7 +174,7 @@ def test_parts_are_all_pictures_in_order_and_a_subset_is_a_set_of_its_own(projec
 
 
 def test_a_part_of_what_is_opened_may_be_left_without_leaving_processes(project: Path) -> None:
-    source = images(project, helpers=2)
+    source = images(project, workers=2)
     begun = source.parts(2)
     next(begun)
     begun.close()
@@ -186,7 +186,7 @@ def test_a_part_of_what_is_opened_may_be_left_without_leaving_processes(project:
 
 def test_the_generator_of_the_process_is_left_alone(project: Path) -> None:
     state = torch.get_rng_state()
-    batches(images(project, helpers=2), [0, 1])
+    batches(images(project, workers=2), [0, 1])
     images(project).take(torch.arange(3))
     assert torch.equal(torch.get_rng_state(), state)
 
@@ -197,25 +197,25 @@ def jpeg(width: int, height: int) -> bytes:
     return content.getvalue()
 
 
-@pytest.mark.parametrize("helpers", [0, 2])
-def test_a_picture_that_changed_is_named(project: Path, helpers: int) -> None:
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_picture_that_changed_is_named(project: Path, workers: int) -> None:
     path = picture_of(project, 4)
     content = bytearray(path.read_bytes())
     content[-20] ^= 1
     path.write_bytes(content)
     with pytest.raises(DataError, match="not the one in the index") as caught:
-        list(images(project, helpers=helpers).parts(4))
+        list(images(project, workers=workers).parts(4))
     assert caught.value.where == str(path.resolve())
     path.unlink()
     with pytest.raises(DataError, match="no such file") as caught:
-        batches(images(project, helpers=helpers), list(range(5)))
+        batches(images(project, workers=workers), list(range(5)))
     assert caught.value.where == str(path.resolve())
 
 
-@pytest.mark.parametrize("helpers", [0, 2])
+@pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("kind", ["cut off", "needle", "damaged inside"])
 def test_a_hostile_picture_that_was_indexed_is_named_and_does_not_fill_memory(
-    tmp_path: Path, photographs: Make, kind: str, helpers: int
+    tmp_path: Path, photographs: Make, kind: str, workers: int
 ) -> None:
     source = photographs(tmp_path / "photographs")
     path = source / "train" / CLASSES[1] / "hostile.jpg"
@@ -234,7 +234,7 @@ def test_a_hostile_picture_that_was_indexed_is_named_and_does_not_fill_memory(
     )
     add("imagenet", tmp_path / "project", source, as_name="small", size=None)
     with pytest.raises(DataError) as caught:
-        list(images(tmp_path / "project", helpers=helpers).parts(4))
+        list(images(tmp_path / "project", workers=workers).parts(4))
     assert caught.value.where == str(path)
 
 
@@ -356,4 +356,4 @@ def test_chosen_classes_are_opened_under_the_places_they_have_in_the_list(projec
     assert kept.labels.tolist() == [1, 0]
     assert torch.equal(kept.take(torch.arange(2)), whole.take(torch.tensor([0, 17])))
     assert set(images(project, "test", classes=(2, 0)).labels.tolist()) == {0, 1}
-    assert are_equal(batches(found, [0, 3]), batches(images(project, helpers=2, classes=(2, 0)), [0, 3]))
+    assert are_equal(batches(found, [0, 3]), batches(images(project, workers=2, classes=(2, 0)), [0, 3]))

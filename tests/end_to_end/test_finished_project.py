@@ -197,10 +197,11 @@ def test_mlflow_has_the_small_files_of_an_arm(finished: Any, mlflow_runs: tuple[
 
 def test_dvc_versions_the_tickets_and_finds_nothing_changed(finished: Any) -> None:
     from ticketlab.tracking import dvc
+    from ticketlab.tracking.pipeline import md5_of
 
     assert dvc.status(finished.root) == {}
     for name in ("tiny", "tiny-gan"):
-        assert dvc.md5_of(finished.root, f"runs/{name}/tickets")
+        assert md5_of(finished.root, f"runs/{name}/tickets")
 
 
 def test_nothing_unfinished_is_left_in_the_lab(finished: Any) -> None:

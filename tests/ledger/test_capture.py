@@ -53,7 +53,7 @@ def test_a_clean_tree_is_its_commit_and_no_patch(project: Path) -> None:
     assert code.commit == git(project, "rev-parse", "HEAD")
     assert code.tree == git(project, "rev-parse", "HEAD^{tree}")
     assert code.patch is None
-    assert not code.dirty
+    assert code.patch is None
 
 
 def test_the_patch_makes_the_dirty_tree_again_from_the_commit(project: Path, tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_what_runs_write_is_no_change_of_code(project: Path) -> None:
     (project / "runs").mkdir()
     (project / "runs" / "model.dvc").write_text("a\n")
     git(project, "add", "dvc.lock", "runs/model.dvc")
-    assert not capture.code(project, project / "lab").dirty
+    assert capture.code(project, project / "lab").patch is None
 
 
 def test_looking_changes_nothing_in_the_repository(project: Path) -> None:
@@ -124,7 +124,7 @@ def test_an_edit_within_the_second_of_the_commit_is_seen(project: Path) -> None:
         (project / "lab" / "prune.py").write_text(f"KEEP = {number}.5\n")
         git(project, "commit", "-q", "-a", "-m", "next")
         (project / "lab" / "prune.py").write_text(f"KEEP = {number}.6\n")
-        assert capture.code(project, project / "lab").dirty
+        assert capture.code(project, project / "lab").patch
 
 
 def test_a_project_in_a_folder_of_a_repository_sees_the_whole_repository(project: Path) -> None:
@@ -132,7 +132,7 @@ def test_a_project_in_a_folder_of_a_repository_sees_the_whole_repository(project
     inner.mkdir()
     (project / "notes.txt").write_text("new\n")
     code = capture.code(inner, project / "lab")
-    assert code.dirty
+    assert code.patch
     assert code.commit == git(project, "rev-parse", "HEAD")
     assert code.tree == capture.code(project, project / "lab").tree
 
@@ -143,7 +143,7 @@ def test_a_repository_without_a_commit_is_all_patch(tmp_path: Path) -> None:
     (tmp_path / "lab" / "prune.py").write_text("KEEP = 0.1\n")
     code = capture.code(tmp_path, tmp_path / "lab")
     assert code.commit is None
-    assert code.dirty
+    assert code.patch
     assert b"KEEP" in patch_of(tmp_path)
 
 

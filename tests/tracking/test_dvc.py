@@ -16,6 +16,7 @@ import pytest
 from ticketlab.errors import TrackingError
 from ticketlab.files import sha256_file
 from ticketlab.tracking import dvc
+from ticketlab.tracking.pipeline import md5_of, stages_of
 
 PIPELINE = """
 stages:
@@ -50,13 +51,13 @@ def test_a_run_outside_dvc_leaves_status_clean_and_repro_with_nothing_to_do(git_
     for path, text in {"statistics/a.json": "1", "tickets/t.bin": "2", "metrics.json": '{"fid": 3}'}.items():
         write(git_repository / "runs" / "tiny" / path, text)
     assert set(dvc.status(git_repository)) == {"statistics@tiny", "run@tiny"}
-    assert dvc.commit(git_repository, dvc.stages_of(git_repository, "specs/tiny.yaml"))
+    assert dvc.commit(git_repository, stages_of(git_repository, "specs/tiny.yaml"))
     assert dvc.status(git_repository) == {}
     assert "didn't change" in call(git_repository, sys.executable, "-m", "dvc", "repro")
     metrics = json.loads(call(git_repository, sys.executable, "-m", "dvc", "metrics", "show", "--json"))
     assert metrics[""]["data"]["runs/tiny/metrics.json"]["data"] == {"fid": 3}
     md5 = hashlib.md5(b'{"fid": 3}').hexdigest()
-    assert dvc.md5_of(git_repository, "runs/tiny/metrics.json") == md5
+    assert md5_of(git_repository, "runs/tiny/metrics.json") == md5
 
 
 def test_data_travel_with_a_clone_through_the_remote_inside_the_repository(
@@ -77,13 +78,13 @@ def test_data_travel_with_a_clone_through_the_remote_inside_the_repository(
     assert dvc.is_repository(clone)
     assert dvc.pull(clone, "data.dvc")
     assert (clone / "data" / "toy" / "train.bin").read_text() == "numbers"
-    assert str(dvc.md5_of(clone, "data")).endswith(".dir")
+    assert str(md5_of(clone, "data")).endswith(".dir")
 
 
 def test_the_remote_of_this_repository_holds_what_data_dvc_promises() -> None:
     root = Path(__file__).parents[2]
     store = root / ".dvc" / "remote" / "files" / "md5"
-    listed = str(dvc.md5_of(root, "data"))
+    listed = str(md5_of(root, "data"))
     for entry in json.loads((store / listed[:2] / listed[2:]).read_text()):
         kept = store / entry["md5"][:2] / entry["md5"][2:]
         assert kept.is_file()
@@ -113,7 +114,7 @@ def test_calls_at_once_take_turns(git_repository: Path) -> None:
         write(git_repository / f"file{i}", str(i))
     with ThreadPoolExecutor() as pool:
         assert all(pool.map(lambda i: dvc.add(git_repository, [f"file{i}"]), range(3)))
-    assert all(dvc.md5_of(git_repository, f"file{i}") for i in range(3))
+    assert all(md5_of(git_repository, f"file{i}") for i in range(3))
 
 
 def test_a_dvc_command_of_the_user_is_waited_for(git_repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:

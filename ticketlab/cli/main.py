@@ -1,4 +1,4 @@
-"""The `ticketlab` command: every subcommand parses, calls the public API and prints."""
+"""The `ticketlab` command: every subcommand parses, has the work done by the package and prints."""
 
 from __future__ import annotations
 

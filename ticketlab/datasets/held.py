@@ -28,7 +28,7 @@ def opened(
     fit: Literal["resize", "pad"],
     chosen: Chosen,
     device: torch.device,
-    helpers: int,
+    workers: int,
 ) -> Held:
     """The images of a pack, read whole and checked; see `ImageSet`. DataError as from `read_split` and `prepare`."""
     found = read_split(project, manifest.name, split, manifest=manifest)

@@ -47,7 +47,7 @@ def opened(
     fit: Literal["resize", "pad"],
     chosen: Chosen,
     device: torch.device,
-    helpers: int,
+    workers: int,
 ) -> Streamed:
     """The pictures of an index; see `ImageSet`. DataError where the index or the folder of the pictures is not there."""
     assert fit == "resize", "what is cut out of pictures fits any size"
@@ -56,7 +56,7 @@ def opened(
     numbers = chosen.numbers(index.labels)
     numbers = torch.arange(len(index.labels)) if numbers is None else numbers
     labels = chosen.named(index.labels[numbers])
-    return Streamed(index, numbers, labels, folder, size or manifest.size, device, helpers)
+    return Streamed(index, numbers, labels, folder, size or manifest.size, device, workers)
 
 
 class Streamed(ImageSet):
@@ -72,7 +72,7 @@ class Streamed(ImageSet):
         folder: Path,
         size: int,
         device: torch.device,
-        helpers: int,
+        workers: int,
     ) -> None:
         self.labels = labels.to(device)
         self._index = index
@@ -80,7 +80,7 @@ class Streamed(ImageSet):
         self._opener = _Opener(folder, size)
         self._size = size
         self._device = device
-        self._helpers = helpers
+        self._workers = workers
 
     def take(self, indices: Tensor) -> Tensor:
         """The centres of some pictures, all in memory at once."""
@@ -115,17 +115,17 @@ class Streamed(ImageSet):
 
     def _opened(self, wanted: Iterable[list[_Wanted]], most: int = AHEAD) -> Iterator[Tensor]:
         """The images of one request after another, on the device; `most` is how many requests there may be."""
-        helpers = min(self._helpers, most)
+        workers = min(self._workers, most)
         for images in DataLoader(
             self._opener,
             batch_sampler=wanted,
-            num_workers=helpers,
+            num_workers=workers,
             collate_fn=_stacked,
-            prefetch_factor=AHEAD if helpers else None,
+            prefetch_factor=AHEAD if workers else None,
             pin_memory=self._device.type == "cuda",
             worker_init_fn=_begin_to_help,
             # A script without `if __name__ == "__main__"` would be run again by a process that is not a fork.
-            multiprocessing_context="fork" if helpers and sys.platform == "linux" else None,
+            multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
             # Without a generator of its own the loader would draw from the one of the process.
             generator=torch.Generator().manual_seed(0),
         ):
@@ -209,5 +209,5 @@ def _stacked(found: list[Tensor | DataError]) -> Tensor | DataError:
 
 
 def _begin_to_help(_: int) -> None:
-    """Who interrupts a run from the keyboard speaks to the run; it sends its helpers home."""
+    """Who interrupts a run from the keyboard speaks to the run; it sends its workers home."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -89,11 +89,6 @@ class Code:
         if self.meaning is not None:
             _insist("meaning", "a sha256", _SHA256, self.meaning)
 
-    @property
-    def dirty(self) -> bool:
-        """Whether the working tree differed from the commit."""
-        return self.patch is not None
-
 
 @dataclass(frozen=True)
 class Surroundings:

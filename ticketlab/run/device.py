@@ -39,7 +39,7 @@ class Device:
         return f"{self.torch.type}, {name}, {able}, {torch.get_num_threads()} threads, torch {torch.__version__}"
 
     @property
-    def helpers(self) -> int:
+    def workers(self) -> int:
         """Processes that open pictures meanwhile, where there are pictures to open."""
         return max(0, available_cores() - 1) if self.compute.workers is None else self.compute.workers
 

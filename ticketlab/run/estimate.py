@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -49,7 +49,7 @@ class Estimate:
     """A plan with its cost. `seconds` are for what is not cached, at the convolution speed measured just now on `device`.
 
     That is the one the spec asks for, or the CPU where this machine has no such device. `missing` is what a run would
-    refuse to begin without, each with how to get it.
+    refuse to begin without, each with how to get it. `speed` is in multiply-adds per second.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Estimate:
     steps: tuple[PlannedStep, ...]
     memory: int
     seconds: float
-    speed: float = field(metadata={"unit": "multiply-adds per second"})
+    speed: float
     device: str
     missing: tuple[str, ...]
 

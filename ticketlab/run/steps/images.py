@@ -47,5 +47,5 @@ def real_images(
         size=images.size,
         fit=images.fit,
         chosen=Chosen(images.chosen, kept),
-        helpers=device.helpers,
+        workers=device.workers,
     )

@@ -42,9 +42,9 @@ def planned_images(
     size: int | None = None,
     fit: Literal["resize", "pad"] = "resize",
     chosen: Chosen = ALL,
-    helpers: int = 0,
+    workers: int = 0,
 ) -> ImageSet:
     """A split, or the images of it that are `chosen`, its file compared with the very manifest of the plan."""
     manifest = planned_manifest(dataset, digest, place)
-    opened = made(manifest.opened_by)(place.home(dataset), manifest, split, size, fit, chosen, device, helpers)
+    opened = made(manifest.opened_by)(place.home(dataset), manifest, split, size, fit, chosen, device, workers)
     return cast("ImageSet", opened)
