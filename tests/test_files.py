@@ -14,6 +14,7 @@ from ticketlab.files import (
     copy_atomically,
     is_gone,
     owner,
+    read_sealed,
     remove_abandoned,
     write_atomically,
     write_json,
@@ -112,3 +113,10 @@ def test_json_has_one_spelling(tmp_path: Path) -> None:
         canonical_json(float("nan"))
     write_json(tmp_path / "x", {"b": 1, "a": None})
     assert (tmp_path / "x").read_text() == '{\n  "a": null,\n  "b": 1\n}\n'
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "[" * 990 + "]" * 990, "{", "", "[]", '{"seal": ""}'])
+def test_what_is_no_sealed_file_is_refused_in_one_way(tmp_path: Path, content: str) -> None:
+    (tmp_path / "x").write_text(content)
+    with pytest.raises(ValueError, match=r"\w"):
+        read_sealed(tmp_path / "x")

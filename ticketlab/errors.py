@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unicodedata import category
+
 
 class TicketlabError(Exception):
     """An error a user can act on; the command line prints it on one screen and exits with `exit_code`."""
@@ -18,7 +20,17 @@ class TicketlabError(Exception):
         lines = [f"{self.where}: {self.what}" if self.where else self.what]
         if self.mend:
             lines.append(f"  -> {self.mend}")
-        return "\n".join(lines)
+        return harmless("\n".join(lines))
+
+
+def harmless(text: str) -> str:
+    """Text with what a terminal obeys, ends of lines apart, as escapes: a message quotes names that come from anywhere."""
+    return "".join(
+        character.encode("unicode_escape").decode()
+        if category(character) in ("Cc", "Cs") and character != "\n"
+        else character
+        for character in text
+    )
 
 
 class SpecError(TicketlabError):

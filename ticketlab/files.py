@@ -115,12 +115,22 @@ def write_sealed(path: Path, value: Mapping[str, Any]) -> None:
 
 def read_sealed(path: Path) -> dict[str, Any]:
     """What `write_sealed` wrote; ValueError if the file holds anything else, FileNotFoundError if there is none."""
-    found = json.loads(path.read_bytes())
+    found = parse_json(path.read_bytes())
     if not isinstance(found, dict):
         raise ValueError("it is no JSON object")
     seal = found.pop("seal", None)
     if seal != sha256_bytes(canonical_json(found)):
         raise ValueError("its content is not what was written")
+    return found
+
+
+def parse_json(content: bytes | str) -> Any:
+    """The value that JSON from anywhere holds; ValueError if it is none, or is nested so deep that it cannot be written."""
+    try:
+        found = json.loads(content)
+        json.dumps(found)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
     return found
 
 

@@ -157,3 +157,32 @@ def test_an_option_that_the_format_has_no_place_for_is_refused(ticketlab: Ticket
     named = ticketlab("ledger", "export", "out", "--licence", "https://spdx.org/licenses/MIT")
     assert refused(named).mend == "--format ro-crate"
     assert not (project / "out").exists()
+
+
+@pytest.mark.parametrize("command", ["export", "anchor"])
+@pytest.mark.parametrize("out", ["ledger.jsonl", "mine.pem", "link"])
+def test_what_a_command_reads_is_not_written_over(ticketlab: Ticketlab, project: Path, command: str, out: str) -> None:
+    (project / "link").symlink_to("ledger.jsonl")
+    before = [(project / name).read_bytes() for name in ("ledger.jsonl", "mine.pem")]
+    found = refused(ticketlab("ledger", command, "--key", "mine.pem", out))
+    assert "written over what it is made from" in found.what
+    assert [(project / name).read_bytes() for name in ("ledger.jsonl", "mine.pem")] == before
+
+
+def test_a_ledger_that_is_not_sound_is_not_exported(ticketlab: Ticketlab, chain: Chain, project: Path) -> None:
+    first, second = chain.path.read_bytes().splitlines(keepends=True)
+    keys: tuple[tuple[str, ...], ...] = ((), ("--key", "mine.pem"))
+    for content, wrong in ((second + first, "line 1"), (first + first + second, "line 2"), (first, "line 2")):
+        chain.path.write_bytes(content)
+        for key in keys:
+            found = refused(ticketlab("ledger", "export", "all.intoto.jsonl", *key))
+            assert found.where == f"ledger.jsonl, {wrong}"
+    assert not (project / "all.intoto.jsonl").exists()
+
+
+def test_a_statement_that_stands_twice_in_a_bundle_is_counted_once(ticketlab: Ticketlab, project: Path) -> None:
+    bundle = project / "all.intoto.jsonl"
+    ticketlab("ledger", "export", bundle.name, "--key", "mine.pem")
+    bundle.write_bytes(bundle.read_bytes() * 2)
+    check = ("ledger", "check", "--key", "mine-public.pem", "--bundle", bundle.name)
+    assert "2 statements, each signed by this key; 2 of them" in ticketlab(*check).stdout

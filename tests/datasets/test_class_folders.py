@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,19 @@ def test_folders_beside_both_splits_are_passed_over(photos: Path, streamed: Path
         picture(tmp_path / "splits" / split / "a" / "0.png")
     assert passed_over("imagefolder", tmp_path / "splits") == ["validation"]
     assert passed_over("cifar10", photos) == passed_over("imagefolder", None) == []
+
+
+@pytest.mark.parametrize("name", [b"r\xffse", b"a\x1b[2J", b"a\nb"])
+def test_a_class_whose_name_cannot_be_written_is_refused_by_it(photos: Path, tmp_path: Path, name: bytes) -> None:
+    for number in range(2):
+        picture(photos / os.fsdecode(name) / f"{number}.png")
+    with pytest.raises(DataError, match="not text that can be written in a line") as caught:
+        add("imagefolder", tmp_path, photos, as_name=None, size=8)
+    assert str(caught.value).isascii()
+    assert "\x1b" not in str(caught.value)
+    assert not (tmp_path / "data").exists()
+    (photos / os.fsdecode(name)).rename(photos / "rosé 猫")
+    add("imagefolder", tmp_path, photos, as_name=None, size=8)
 
 
 @pytest.mark.parametrize("lost", ["a/1.PNG", "a/0.png", "a/deeper", "c", "a/.hidden.png"])

@@ -228,6 +228,16 @@ def test_an_entry_without_a_newline_that_stands_elsewhere_in_the_chain_is_not_to
     assert (fault.line, fault.wrong) == (2, "removed")
 
 
+@pytest.mark.parametrize("content", [b"[" * 100_000, b'{"entries": 1e999, "digest": ""}', b"\xff", b"[]", b"{}"])
+def test_what_remembers_the_head_and_is_damaged_is_named(chain: Chain, content: bytes) -> None:
+    head = chain.path.parent / ".ticketlab" / "ledger.jsonl.head"
+    head.write_bytes(content)
+    for ask in (chain.check, lambda: chain.append({"number": 3})):
+        with pytest.raises(LedgerError, match="not the head of a ledger") as caught:
+            ask()
+        assert caught.value.where == str(head)
+
+
 def test_a_last_entry_whose_newline_was_overwritten_is_not_set_aside(chain: Chain) -> None:
     without_head(chain)
     chain.path.write_bytes(chain.path.read_bytes()[:-1] + b"\xff")

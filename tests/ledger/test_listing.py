@@ -114,6 +114,14 @@ def test_names_that_a_terminal_would_obey_are_not_shown(chain: Chain, run_facts:
     assert summary(added) == EntrySummary(4, "other", added.digest[:12])
 
 
+@pytest.mark.parametrize("name", [["a"], "\ud800", "a\x1b[2Jb", None])
+def test_a_verification_of_what_has_no_name_is_listed(chain: Chain, run_facts: RunFacts, name: object) -> None:
+    odd = verification(Verdict("b7e1c2", "1" * 64, run_facts.subjects, run_facts.finished, warned=("mask",)))
+    odd["predicate"]["configuration"][0]["name"] = name
+    added = chain.append(odd)
+    assert summary(added) == EntrySummary(4, "other", added.digest[:12])
+
+
 @pytest.mark.parametrize("predicate", [None, [], {}, {"buildDefinition": 1}, {"buildDefinition": {"buildType": {}}}])
 def test_provenance_of_any_shape_is_listed(chain: Chain, predicate: object) -> None:
     added = chain.append({**ANOTHER_BUILDER, "predicate": predicate})

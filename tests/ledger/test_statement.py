@@ -94,6 +94,31 @@ def test_a_step_on_surroundings_that_are_not_listed_is_refused(run_facts: RunFac
         facts(statement)
 
 
+@pytest.mark.parametrize("part", ["packages", "metrics", "step"])
+def test_values_whose_digest_is_another_are_refused(run_facts: RunFacts, part: str) -> None:
+    statement = provenance(run_facts)
+    predicate = statement["predicate"]
+    described = [*predicate["buildDefinition"]["resolvedDependencies"], *predicate["runDetails"]["byproducts"]]
+    next(one for one in described if one["annotations"]["kind"] == part)["digest"]["sha256"] = "0" * 64
+    with pytest.raises(LedgerError, match="is not that of its values"):
+        facts(statement)
+
+
+@pytest.mark.parametrize("odd", ["a\x1b[2J", "\ud800", ["a"], None, 7])
+def test_what_is_no_text_for_a_line_is_refused_wherever_it_is_shown(run_facts: RunFacts, odd: Any) -> None:
+    step, artifact = run_facts.steps[0], run_facts.subjects[0]
+    for make in (
+        lambda: replace(step, name=odd),
+        lambda: replace(step, outputs={"weights.safetensors": odd}),
+        lambda: replace(run_facts, packages={"torch": odd}),
+        lambda: replace(a_verdict(run_facts, failed=("mask",)), run=odd),
+        lambda: a_verdict(run_facts, failed=(odd,)),
+        *([lambda: replace(artifact, path=odd), lambda: replace(artifact, origin=odd)] if isinstance(odd, str) else []),
+    ):
+        with pytest.raises(TypeError, match="text without control characters was expected"):
+            make()
+
+
 def test_statements_from_before_steps_said_what_they_read_are_still_read(run_facts: RunFacts) -> None:
     statement = provenance(run_facts)
     for one in statement["predicate"]["runDetails"]["byproducts"]:

@@ -17,6 +17,8 @@ from ticketlab.ledger import capture
 from ticketlab.ledger.chain import Chain
 from ticketlab.ledger.facts import Code, RunFacts, Verdict
 from ticketlab.ledger.statement import facts, provenance, verdict
+from ticketlab.run.project import Project
+from ticketlab.run.verify import verify
 
 Command = Callable[..., Result]
 
@@ -78,6 +80,35 @@ def test_numbers_that_were_never_found_are_not_identical(run_specks: Path, comma
         assert last(run_specks).failed == ("what is stated",)
 
 
+def test_no_part_of_a_statement_that_its_work_contradicts_is_identical(run_specks: Path, command: Command) -> None:
+    run, chain = recorded(run_specks), Chain(run_specks / "ledger.jsonl")
+    *earlier, step = run.steps
+    role = sorted(step.inputs)[0]
+    forgeries: dict[str, dict[str, Any]] = {
+        f"result {run.subjects[0].name}  [only now]": {"subjects": run.subjects[1:]},
+        f"{step.name}  [what was asked, by its digest]": {"steps": (*earlier, replace(step, identity="0" * 64))},
+        f"{step.name}  [what it read, by its digest]": {
+            "steps": (*earlier, replace(step, inputs={**step.inputs, role: "0" * 64}))
+        },
+    }
+    for said, forged in forgeries.items():
+        entry = chain.append(provenance(replace(run, **forged)))
+        found = command("verify", str(entry.index))
+        assert found.exit_code == 5
+        assert f"first: {said}" in found.stdout
+        assert last(run_specks).failed == (said.split("  ")[0],)
+
+
+def test_where_the_ledger_cannot_be_written_what_was_found_is_still_said(run_specks: Path) -> None:
+    ledger = run_specks / "ledger.jsonl"
+    entry = next(Chain(ledger).entries())
+    ledger.rename(run_specks / "elsewhere")
+    ledger.mkdir()
+    found = verify(entry, Project(run_specks), quick=True)
+    assert (found.finding, found.problem) == ("IDENTICAL", "")
+    assert str(ledger) in found.unstated
+
+
 def test_a_changed_byte_of_the_dataset_is_seen_without_doing_anything_again(run_specks: Path, command: Command) -> None:
     (split, *_) = [one for one in recorded(run_specks).splits if one.path]
     assert command("verify", "0", "--quick").exit_code == 0
@@ -107,6 +138,9 @@ def test_what_no_run_was_ever_asked_is_refused_in_a_line(run_specks: Path, comma
         assert "a number of threads that no run can have" in found.stderr
     entry = chain.append(provenance(replace(run, spec={**run.spec, "arms": 5})))
     assert command("verify", str(entry.index)).exit_code == 0, "the arm is the one that the statement names"
+    others = [*run.spec["arms"], {"kind": "dense"}]
+    entry = chain.append(provenance(replace(run, spec={**run.spec, "arms": others})))
+    assert "though" not in command("verify", str(entry.index)).stdout, "the other arms of a spec are none of its causes"
 
 
 EDITED = "ticketlab/tickets/mask.py"

@@ -48,6 +48,11 @@ def test_they_are_read_as_they_were_written(tmp_path: Path) -> None:
     written.write(path)
     assert Layers.read(path) == written
     assert json.loads(path.read_bytes())["multiply_adds"]["net.conv.weight"] == {"dense": 3456, "kept": 384}
-    path.write_text('{"layers": {}, "collapsed": {}, "multiply_adds": {"net.a": 3}}')
-    with pytest.raises(CorruptFile, match="not the layers of a ticket"):
-        Layers.read(path)
+    for content in (
+        '{"layers": {}, "collapsed": {}, "multiply_adds": {"net.a": 3}}',
+        '{"layers": {}, "collapsed": {"net.a": 1e999}, "multiply_adds": {}}',
+        "[" * 200_000,
+    ):
+        path.write_text(content)
+        with pytest.raises(CorruptFile, match="not the layers of a ticket"):
+            Layers.read(path)

@@ -126,7 +126,14 @@ def test_a_pickle_is_refused_and_not_run(written: Callable[[bytes], Path]) -> No
 def test_a_tensor_file_of_somebody_else_is_refused(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
-    for metadata in (None, {"ticketlab": "[]"}, {"ticketlab": "{}"}, {"ticketlab": "nonsense"}, {"other": "{}"}):
+    for metadata in (
+        None,
+        {"ticketlab": "[]"},
+        {"ticketlab": "{}"},
+        {"ticketlab": "nonsense"},
+        {"other": "{}"},
+        {"ticketlab": "[" * 100_000},
+    ):
         save_file({"a": torch.zeros(2)}, tmp_path / "x", metadata=metadata)
         with pytest.raises(CorruptFile):
             read(tmp_path / "x")

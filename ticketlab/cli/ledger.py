@@ -81,8 +81,18 @@ def anchor(
     from ticketlab.ledger.anchor import sign_head
 
     _, chain = _chain()
+    _refuse_to_overwrite(out, chain.path, key)
     write_json(out, sign_head(chain, key))
     print(f"signed: {len(list(chain.entries()))} entries; {out}")
+
+
+def _refuse_to_overwrite(out: Path, *read: Path | None) -> None:
+    """LedgerError if `out` is one of the files that are `read`, by whatever name."""
+    from ticketlab.errors import LedgerError
+
+    for path in read:
+        if path is not None and out.exists() and path.exists() and out.samefile(path):
+            raise LedgerError("this would be written over what it is made from", where=str(out), mend="name a new file")
 
 
 @app.command("list")
@@ -90,6 +100,7 @@ def list_entries(as_json: Json = False) -> None:
     """Every entry in one line."""
     from dataclasses import asdict
 
+    from ticketlab.ledger.descriptor import spelt
     from ticketlab.ledger.listing import summary
     from ticketlab.report.table import share
 
@@ -97,7 +108,8 @@ def list_entries(as_json: Json = False) -> None:
     for entry in chain.entries():
         found = summary(entry)
         if as_json:
-            print(json.dumps(asdict(found), default=str))
+            metric = found.metric and (found.metric[0], spelt(found.metric[1]))
+            print(json.dumps({**asdict(found), "metric": metric}, default=str))
             continue
         density = "" if found.density is None else share(found.density)
         came_out = "" if found.metric is None else f"{found.metric[0]} {found.metric[1]:.4g}"
@@ -161,6 +173,10 @@ def export(
     if form == "intoto" and licence:
         raise LedgerError("a bundle of statements names no licence", mend="--format ro-crate")
     root, chain = _chain()
+    _refuse_to_overwrite(out, chain.path, key)
+    fault = chain.check().fault
+    if fault and fault.wrong != "torn":
+        raise LedgerError(fault.what, where=f"{chain.path.name}, line {fault.line}")
     chosen = [find(chain, entry)] if entry else list(chain.entries())
     if form == "intoto":
         signer = partial(sign, key=key) if key else None

@@ -80,7 +80,7 @@ def _asked(entry: Entry, one: Callable[[Entry], int], stopping: Callable[[], boo
         return one(entry)
     except Interrupted:
         raise
-    except TicketlabError as error:
+    except (TicketlabError, OSError) as error:
         print(f"entry {entry.index}: {error}", file=sys.stderr)
         if as_json:
             print(json.dumps({"entry": entry.index, "problem": str(error), "finding": "DIFFERS"}))
@@ -138,6 +138,8 @@ def _verified(
         _show(found)
     if found.problem:
         print(f"entry {entry.index}: {found.problem}", file=sys.stderr)
+    if found.unstated:
+        print(f"entry {entry.index}: the ledger does not have what was found: {found.unstated}", file=sys.stderr)
     return found
 
 
@@ -158,4 +160,6 @@ def _show(found: Verification) -> None:
 
 
 def _said(one: Compared) -> str:
-    return one.said + (f"  [{one.where}]" if one.where else "")
+    from ticketlab.spec.quoting import printable
+
+    return one.said + (f"  [{printable(one.where)}]" if one.where else "")

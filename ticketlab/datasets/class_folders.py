@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ticketlab.errors import DataError
+from ticketlab.errors import DataError, harmless
 
 ENDINGS = (".jpeg", ".jpg", ".png", ".webp")
 """What the name of a picture ends in, in small letters or capitals."""
@@ -17,11 +17,18 @@ _LAYOUTS = "give DIR with one folder of pictures per class, or with train/ and t
 def classes_in(folder: Path) -> list[str]:
     """The names of the class folders in a folder, sorted; hidden ones are none.
 
-    DataError if there are none, or for a link that leads nowhere: a class may be behind it.
+    DataError if there are none, for a name that is not text, or for a link that leads nowhere: a class may be behind it.
     """
     entries = _entries(folder) if folder.is_dir() else []
     _refuse_lost(entries)
     names = [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+    for name in names:
+        if harmless(name) != name or "\n" in name:
+            raise DataError(
+                "the name of this class is not text that can be written in a line",
+                where=str(folder / name),
+                mend="rename the folder",
+            )
     if not names:
         raise DataError("there are no class folders", where=str(folder), mend=_LAYOUTS)
     return names

@@ -13,7 +13,7 @@ from ticketlab.ledger.signing import envelope_in, verify
 
 @dataclass(frozen=True)
 class BundleReport:
-    """How many statements a bundle has, all of them signed, and how many of these the ledger has too."""
+    """How many different statements a bundle has, all of them signed, and how many of these the ledger has too."""
 
     statements: int
     recorded: int
@@ -25,7 +25,7 @@ def check_bundle(bundle: Path, chain: Chain, public: Path) -> BundleReport:
     LedgerError at the first line that is no envelope signed by it, a bare statement included; or if there is no line.
     """
     ours = {sha256_bytes(canonical_json(entry.statement)) for entry in chain.entries()}
-    statements = recorded = 0
+    seen: set[str] = set()
     with bundle.open("rb") as handle:
         for number, line in enumerate(handle, 1):
             where = f"{bundle}:{number}"
@@ -33,8 +33,7 @@ def check_bundle(bundle: Path, chain: Chain, public: Path) -> BundleReport:
                 statement = verify(envelope_in(line, where), public)
             except LedgerError as error:
                 raise LedgerError(error.what, where=where) from error
-            statements += 1
-            recorded += sha256_bytes(statement) in ours
-    if not statements:
+            seen.add(sha256_bytes(statement))
+    if not seen:
         raise LedgerError("the bundle has no statement", where=str(bundle))
-    return BundleReport(statements, recorded)
+    return BundleReport(len(seen), len(seen & ours))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
@@ -13,7 +12,7 @@ from typing import Any, BinaryIO
 from filelock import FileLock, Timeout
 
 from ticketlab.errors import EnvironmentProblem, LedgerError
-from ticketlab.files import canonical_json, sha256_bytes, sync_folder, write_atomically
+from ticketlab.files import canonical_json, parse_json, sha256_bytes, sync_folder, write_atomically
 from ticketlab.ledger.check import ChainReport, Head, examine
 from ticketlab.ledger.entry import LONGEST_LINE, Entry, read_line, read_lines, torn, write_line
 
@@ -161,9 +160,9 @@ class Chain:
         if not self._head.exists():
             return None
         try:
-            found = json.loads(self._head.read_bytes())
+            found = parse_json(self._head.read_bytes())
             return Head(int(found["entries"]), str(found["digest"]))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             mend = "remove it: what it remembered, that last lines were not removed, nobody can tell any more"
             raise LedgerError("this is not the head of a ledger", where=str(self._head), mend=mend) from error
 

@@ -66,6 +66,14 @@ def of_values(name: str, values: Mapping[str, Any], **more: Any) -> Descriptor:
     return {"name": name, "digest": {"sha256": sha256_bytes(canonical_json(values))}, "annotations": annotations}
 
 
+def values(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The values that `of_values` described; ValueError if the digest beside them is not theirs."""
+    stated: Mapping[str, Any] = found["annotations"]["values"]
+    if sha256_bytes(canonical_json(stated)) != found["digest"]["sha256"]:
+        raise ValueError(f"the digest of {found['name']!r} is not that of its values")
+    return stated
+
+
 def of_surroundings(surroundings: Surroundings) -> dict[str, Any]:
     """What a step ran on; the packages by digest alone, as in the descriptor of that name."""
     return {
@@ -103,7 +111,7 @@ def step(found: Mapping[str, Any], distinct: Sequence[Mapping[str, Any]]) -> Ste
         raise ValueError(f"surroundings {position!r} of {len(distinct)}")
     around = surroundings(distinct[position])
     # Ledgers from before steps said what they read go on being read.
-    return StepFact(found["name"], noted["identity"], dict(noted["values"]), around, dict(noted.get("inputs", {})))
+    return StepFact(found["name"], noted["identity"], dict(values(found)), around, dict(noted.get("inputs", {})))
 
 
 def spelt(value: float) -> float | str:

@@ -28,7 +28,7 @@ class Artifact:
 
     `origin` says where one that the project does not keep comes from.
 
-    ValueError if a digest is malformed, the path leads out of the project, or the name cannot be shown in a line.
+    ValueError if a digest is malformed or the path leads out of the project, TypeError if a text cannot be shown in a line.
     """
 
     name: str
@@ -46,6 +46,8 @@ class Artifact:
             pure = PurePosixPath(self.path)
             if pure.is_absolute() or ".." in pure.parts or not pure.parts or "\\" in self.path or "\0" in self.path:
                 raise ValueError(f"{self.name}: not a path inside the project: {self.path!r}")
+        for text in (self.path or "", self.origin or ""):
+            _insist_on_text(text)
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,12 @@ class StepFact:
     surroundings: Surroundings
     inputs: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        _insist_on_texts(self.outputs)
+        _insist_on_texts(self.inputs)
+        for text in (self.name, self.identity):
+            _insist_on_text(text)
+
 
 @dataclass(frozen=True)
 class RunFacts:
@@ -159,9 +167,10 @@ class RunFacts:
     def __post_init__(self) -> None:
         for text in (self.run, self.cell, self.arm, self.device, self.precision, self.main_metric or ""):
             _insist_on_text(text)
-        for mapping in (self.spec, self.determinism, self.machine, self.packages, self.metrics):
+        for mapping in (self.spec, self.determinism, self.machine, self.metrics):
             if not isinstance(mapping, Mapping):
                 raise TypeError(f"a mapping was expected, not {mapping!r}")
+        _insist_on_texts(self.packages)
         if not isinstance(self.collapsed, Mapping) or any(type(round) is not int for round in self.collapsed.values()):
             raise TypeError(f"rounds by layer were expected, not {self.collapsed!r}")
         for value in (*self.metrics.values(), 0 if self.density is None else self.density):
@@ -193,6 +202,11 @@ class Verdict:
     surroundings: Surroundings | None = None
     causes: tuple[Mapping[str, Any], ...] = ()
 
+    def __post_init__(self) -> None:
+        _insist("statement", "a sha256", _SHA256, self.statement)
+        for text in (self.run, *self.passed, *self.warned, *self.failed):
+            _insist_on_text(text)
+
     @property
     def result(self) -> Result:
         """FAILED if any check failed, else WARNED if any was only within tolerance, else PASSED."""
@@ -207,6 +221,13 @@ def is_line(text: Any) -> bool:
 def _insist_on_text(text: Any) -> None:
     if not is_line(text):
         raise TypeError(f"text without control characters was expected, not {text!a}")
+
+
+def _insist_on_texts(found: Any) -> None:
+    if not isinstance(found, Mapping):
+        raise TypeError(f"a mapping was expected, not {found!r}")
+    for text in (*found.keys(), *found.values()):
+        _insist_on_text(text)
 
 
 def _insist(name: str, what: str, form: re.Pattern[str], spelling: str) -> None:

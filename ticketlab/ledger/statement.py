@@ -63,7 +63,8 @@ def facts(statement: Mapping[str, Any]) -> RunFacts:
             raise ValueError(f"the build type is {definition['buildType']!r}")
         external, internal = definition["externalParameters"], definition["internalParameters"]
         dependencies, byproducts = definition["resolvedDependencies"], details["byproducts"]
-        found = {one["annotations"]["kind"]: one["annotations"] for one in (*dependencies, *byproducts)}
+        found = {one["annotations"]["kind"]: one for one in (*dependencies, *byproducts)}
+        measured = found["metrics"]["annotations"]
         return RunFacts(
             run=details["metadata"]["invocationId"],
             cell=external["cell"],
@@ -81,16 +82,16 @@ def facts(statement: Mapping[str, Any]) -> RunFacts:
             statistics=_of_kind(dependencies, "statistics"),
             extractors=_of_kind(dependencies, "extractor"),
             starts=_of_kind(dependencies, "start"),
-            packages=found["packages"]["values"],
+            packages=descriptor.values(found["packages"]),
             steps=tuple(
                 descriptor.step(one, internal["surroundings"])
                 for one in byproducts
                 if one["annotations"]["kind"] == "step"
             ),
-            metrics={name: descriptor.number(value) for name, value in found["metrics"]["values"].items()},
-            main_metric=found["metrics"]["main"],
-            density=found["metrics"]["density"],
-            collapsed=found["metrics"].get("collapsed", {}),
+            metrics={name: descriptor.number(value) for name, value in descriptor.values(found["metrics"]).items()},
+            main_metric=measured["main"],
+            density=measured["density"],
+            collapsed=measured.get("collapsed", {}),
             started=_time(details["metadata"]["startedOn"]),
             finished=_time(details["metadata"]["finishedOn"]),
         )
@@ -145,8 +146,8 @@ def verdict(statement: Mapping[str, Any]) -> Verdict:
             failed=tuple(predicate["failedTests"]),
             mode=mode,
             code=descriptor.code(by_kind.values()) if "sources" in by_kind else None,
-            surroundings=descriptor.surroundings(around["annotations"]["values"]) if around else None,
-            causes=tuple(causes["annotations"]["values"]["differences"]) if causes else (),
+            surroundings=descriptor.surroundings(descriptor.values(around)) if around else None,
+            causes=tuple(descriptor.values(causes)["differences"]) if causes else (),
         )
         if found.result != predicate["result"]:
             raise ValueError(f"the result is {predicate['result']}, the tests say {found.result}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -16,7 +15,7 @@ from typing import Literal
 from filelock import FileLock, Timeout
 
 from ticketlab.errors import EnvironmentProblem
-from ticketlab.files import is_gone, owner, remove_abandoned
+from ticketlab.files import is_gone, owner, parse_json, remove_abandoned
 from ticketlab.run.claims import claims, undisturbed
 from ticketlab.run.kept import published, recorded
 from ticketlab.run.project import Project
@@ -212,7 +211,7 @@ def _without(holding: Holding, undelivered: set[Path]) -> Holding:
 def _outputs(folder: Path) -> set[str]:
     """The sha256 of each file of a finished step, as its record has them; none if that is damaged."""
     try:
-        return set(map(str, json.loads((folder / RECORD).read_bytes())["outputs"].values()))
+        return set(map(str, parse_json((folder / RECORD).read_bytes())["outputs"].values()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return set()
 

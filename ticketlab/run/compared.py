@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from ticketlab.errors import CorruptFile
-from ticketlab.files import sha256_file
+from ticketlab.files import parse_json, sha256_file
 from ticketlab.ledger.facts import Artifact, RunFacts, StepFact
 from ticketlab.ledger.paired import paired
+from ticketlab.plan.sources import PACKAGES_THAT_SUM
 from ticketlab.run.located import first_difference, first_field
 
 BAND = 1e-2
@@ -73,15 +73,20 @@ def compared_steps(
     `files` are the fresh results by name, `scratch` their store. Steps that differ are within the band if the run was done `elsewhere` and what it measured in the end is.
     """
     close: Finding = "WITHIN BAND" if elsewhere and _within_band(recorded.metrics, fresh.metrics) else "DIFFERS"
+    is_same_work = _is_same_work(recorded, fresh)
     for then, now in paired(recorded, fresh):
         if then and now:
-            yield _compared_step(then, now, recorded, root, scratch, close)
+            found = _compared_step(then, now, recorded, root, scratch, close)
+            asked_alike = found.finding != "IDENTICAL" or then.identity == now.identity or not is_same_work
+            yield found if asked_alike else Compared(then.name, "DIFFERS", "what was asked, by its digest")
         elif one := then or now:
             yield Compared(one.name, "DIFFERS", "only then" if then else "only now")
-    found = {subject.name: subject.sha256 for subject in fresh.subjects}
+    made = {subject.name: subject.sha256 for subject in fresh.subjects}
+    stated = {subject.name for subject in recorded.subjects}
+    yield from (Compared(f"result {name}", "DIFFERS", "only now") for name in made if name not in stated)
     for subject in recorded.subjects:
         name = f"result {subject.name}"
-        if found.get(subject.name) == subject.sha256:
+        if made.get(subject.name) == subject.sha256:
             yield Compared(name, "IDENTICAL")
             continue
         before, after = _recorded_copy(subject.name, subject.sha256, recorded, root), files.get(subject.name)
@@ -106,11 +111,22 @@ def _compared_step(
     then: StepFact, now: StepFact, recorded: RunFacts, root: Path, scratch: Path, close: Finding
 ) -> Compared:
     name = _differing_output(then, now)
+    # Entries from before steps said what they read say nothing false of it.
+    if name is None and then.inputs and then.inputs != now.inputs:
+        return Compared(then.name, close, "what it read, by its digest")
     if name is None:
         return Compared(then.name, "IDENTICAL")
     before = _recorded_copy(name, then.outputs.get(name, ""), recorded, root)
     after = next((scratch / "store").glob(f"*/{now.identity}/{name}"), None)
     return Compared(then.name, close, _told(name, _between(before, after)))
+
+
+def _is_same_work(recorded: RunFacts, fresh: RunFacts) -> bool:
+    """Whether the steps that are asked for in the same words must have the same digests: where the code means the same."""
+    summing = PACKAGES_THAT_SUM.values()
+    return recorded.code.meaning == fresh.code.meaning and all(
+        recorded.packages.get(name) == fresh.packages.get(name) for name in summing
+    )
 
 
 def _mask_agreement(recorded: Artifact, before: Path | None, after: Path | None) -> float | None:
@@ -143,7 +159,7 @@ def _changed(subject: Artifact, recorded: RunFacts, path: Path, root: Path) -> s
     if subject.name != METRICS:
         return _between(_recorded_copy(subject.name, subject.sha256, recorded, root), path)
     try:
-        found = json.loads(path.read_bytes())
+        found = parse_json(path.read_bytes())
     except ValueError:
         return ""
     return first_field(recorded.metrics, found) if isinstance(found, dict) else ""

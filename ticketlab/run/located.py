@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-import json
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ticketlab.files import parse_json
+
 LARGEST_HEADER = 2**24
 """Bytes of the header of a safetensors file that are read, and of a JSON file."""
+
+HARMED = (
+    OSError,
+    ValueError,
+    ArithmeticError,
+    RuntimeError,
+    EOFError,
+    struct.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What reading a file says in which any bits are other than they were: of an archive even of how it is packed."""
 
 
 def first_difference(then: Path, now: Path) -> str:
@@ -19,7 +35,7 @@ def first_difference(then: Path, now: Path) -> str:
     look = looks.get(then.suffix)
     try:
         return look(then, now) if look else ""
-    except (OSError, ValueError, LookupError, TypeError, zipfile.BadZipFile, zlib.error):
+    except (*HARMED, LookupError, TypeError):
         return ""
 
 
@@ -53,7 +69,7 @@ def _header(path: Path) -> dict[str, _Place]:
         size = int.from_bytes(handle.read(8), "little")
         if size > LARGEST_HEADER:
             raise ValueError("no header is as long")
-        found = json.loads(handle.read(size))
+        found = parse_json(handle.read(size))
     if not isinstance(found, dict):
         raise TypeError("a header names tensors")
     places: dict[str, _Place] = {}
@@ -88,7 +104,7 @@ def _is_sound(archive: zipfile.ZipFile, name: str) -> bool:
         with archive.open(name) as handle:
             while handle.read(2**20):
                 pass
-    except (zipfile.BadZipFile, zlib.error):
+    except HARMED:
         return False
     return True
 
@@ -96,7 +112,7 @@ def _is_sound(archive: zipfile.ZipFile, name: str) -> bool:
 def _json(then: Path, now: Path) -> str:
     if max(then.stat().st_size, now.stat().st_size) > LARGEST_HEADER:
         return ""
-    left, right = json.loads(then.read_bytes()), json.loads(now.read_bytes())
+    left, right = parse_json(then.read_bytes()), parse_json(now.read_bytes())
     return first_field(left, right) if isinstance(left, dict) and isinstance(right, dict) else ""
 
 

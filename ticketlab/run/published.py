@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ticketlab.errors import CorruptFile
-from ticketlab.files import read_sealed, sha256_bytes, sha256_file, write_sealed
+from ticketlab.files import parse_json, read_sealed, sha256_bytes, sha256_file, write_sealed
 from ticketlab.plan.experiment import ArmAddress, Plan
 from ticketlab.plan.steps import Step
 from ticketlab.run.project import Project
@@ -127,7 +126,7 @@ def _attempts(address: ArmAddress, project: Project) -> Path:
 def recorded_files(plan: Plan, address: ArmAddress, project: Project) -> dict[str, str] | None:
     """The sha256 of each file that an arm was recorded with under the plan's name; None if that is not known."""
     try:
-        files = json.loads(record_path(plan, address, project).read_bytes())["files"]
+        files = parse_json(record_path(plan, address, project).read_bytes())["files"]
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         # Recorded once more then: the ledger has one entry for the same files however often it is asked.
         return None

@@ -38,7 +38,8 @@ BEGIN_AGAIN = "the same command begins again"
 class Verification:
     """What verifying one run found: `files` looked at, `steps` and results of the work done again.
 
-    `causes` are what differs between then and now, results aside; `problem` is why the work could not be done again.
+    `causes` are what differs between then and now, results aside; `problem` is why the work could not be done again,
+    `unstated` why the ledger does not have what was found.
     """
 
     run: str
@@ -47,6 +48,7 @@ class Verification:
     steps: Sequence[Compared] = ()
     causes: Sequence[Difference] = ()
     problem: str = ""
+    unstated: str = ""
 
     @property
     def finding(self) -> Finding:
@@ -72,8 +74,8 @@ def verify(
     """Check the files of a recorded run and (unless `quick`) have every step of it done again in a store of its own.
 
     Nothing is taken from the store: the work is done from the recorded spec, the data and the code at hand, by whom
-    `engage` says. The result is appended to the ledger as an in-toto Test Result; work that cannot be done again is a
-    check that failed. LedgerError if the entry is not the record of a run, Interrupted when asked to stop.
+    `engage` says. The result is appended to the ledger as an in-toto Test Result, if the ledger can be written; work that
+    cannot be done again is a check that failed. LedgerError if the entry is not the record of a run, Interrupted when asked to stop.
     """
     recorded = facts(entry.statement)
     files = list(_until(stopping, compared_files(recorded, project.root)))
@@ -85,10 +87,13 @@ def verify(
             found, fresh = _done_again(found, entry, code, project, listener, stopping, engage)
         except Interrupted as stopped:
             raise Interrupted(stopped.what, where=stopped.where, mend=BEGIN_AGAIN) from stopped
-        except TicketlabError as error:
+        except (TicketlabError, OSError) as error:
             failed = Compared(f"done again: {type(error).__name__}", "DIFFERS")
             found = replace(found, steps=[failed], problem=str(error))
-    Chain(project.ledger).append(verification(_verdict(found, recorded, entry, code, fresh)))
+    try:
+        Chain(project.ledger).append(verification(_verdict(found, recorded, entry, code, fresh)))
+    except (TicketlabError, OSError) as error:
+        return replace(found, unstated=str(error))
     return found
 
 
@@ -142,7 +147,7 @@ def _causes(
 ) -> list[Difference]:
     """What differs beside results; of code that differs, the files too that the steps rest on."""
     found = difference(entry.statement, provenance(fresh))
-    causes = [one for one in found if one.kind != "result" and one.path not in NO_CAUSE]
+    causes = [one for one in found if one.kind != "result" and one.path.partition(".")[0] not in NO_CAUSE]
     modules = {module for step in address.plan.steps() for module in step.sources()}
     places = [number for number, one in enumerate(causes) if one.kind == "code"]
     after = places[-1] + 1 if places else 0

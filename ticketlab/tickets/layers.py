@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ticketlab.errors import CorruptFile
-from ticketlab.files import write_listing
+from ticketlab.files import parse_json, write_listing
 from ticketlab.tickets.draw import layer_collapse
 from ticketlab.tickets.mask import Mask
 from ticketlab.tickets.scope import of_each_network
@@ -85,11 +84,11 @@ class Layers:
     def read(cls, path: Path) -> Layers:
         """What `write` wrote. CorruptFile for anything else."""
         try:
-            found: dict[str, Any] = json.loads(path.read_bytes())
+            found: dict[str, Any] = parse_json(path.read_bytes())
             layers = {str(layer): (int(one["weights"]), int(one["kept"])) for layer, one in found["layers"].items()}
             collapsed = {str(layer): int(round) for layer, round in found["collapsed"].items()}
             costs = {str(layer): int(one["dense"]) for layer, one in found["multiply_adds"].items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as problem:
             raise CorruptFile(f"not the layers of a ticket ({type(problem).__name__})", where=str(path)) from None
         weights = {layer: count for layer, (count, _) in layers.items()}
         return cls(weights, {layer: kept for layer, (_, kept) in layers.items()}, collapsed, costs)

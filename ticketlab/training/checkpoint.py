@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ticketlab.errors import CorruptFile
-from ticketlab.files import canonical_json, sha256_bytes, write_atomically
+from ticketlab.files import canonical_json, parse_json, sha256_bytes, write_atomically
 from ticketlab.tensors import content_digest
 
 
@@ -40,7 +39,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
     mend = "remove it; it will be made again"
     try:
         with safe_open(path, framework="pt", device="cpu") as handle:
-            facts = json.loads((handle.metadata() or {})["ticketlab"])
+            facts = parse_json((handle.metadata() or {})["ticketlab"])
             tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118 - not a mapping
         about, seal = dict(facts["about"]), facts["seal"]
     except (SafetensorError, LookupError, TypeError, ValueError, OSError) as error:
