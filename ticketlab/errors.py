@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from unicodedata import category
 
+_TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""What turns the direction in which text is shown, so that it is read otherwise than it is."""
+
 
 class TicketlabError(Exception):
     """An error a user can act on; the command line prints it on one screen and exits with `exit_code`."""
@@ -25,12 +28,12 @@ class TicketlabError(Exception):
 
 def harmless(text: str) -> str:
     """Text with what a terminal obeys, ends of lines apart, as escapes: a message quotes names that come from anywhere."""
-    return "".join(
-        character.encode("unicode_escape").decode()
-        if category(character) in ("Cc", "Cs") and character != "\n"
-        else character
-        for character in text
-    )
+    return "".join(map(_shown, text))
+
+
+def _shown(character: str) -> str:
+    obeyed = category(character) in ("Cc", "Cs", "Zl", "Zp") or character in _TURNING
+    return character.encode("unicode_escape").decode() if obeyed and character != "\n" else character
 
 
 class SpecError(TicketlabError):

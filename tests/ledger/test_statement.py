@@ -104,7 +104,7 @@ def test_values_whose_digest_is_another_are_refused(run_facts: RunFacts, part: s
         facts(statement)
 
 
-@pytest.mark.parametrize("odd", ["a\x1b[2J", "\ud800", ["a"], None, 7])
+@pytest.mark.parametrize("odd", ["a\x1b[2J", "a\nb", "\ud800", "\u2028", "\u202e", ["a"], None, 7])
 def test_what_is_no_text_for_a_line_is_refused_wherever_it_is_shown(run_facts: RunFacts, odd: Any) -> None:
     step, artifact = run_facts.steps[0], run_facts.subjects[0]
     for make in (

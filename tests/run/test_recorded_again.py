@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from ticketlab.files import canonical_json, sha256_bytes, sha256_file
 from ticketlab.ledger.chain import Chain
 from ticketlab.ledger.listing import run_named
 from ticketlab.ledger.statement import BUILD_TYPE, PROVENANCE, STATEMENT, facts, subjects
-from ticketlab.run.experiment import Experiment
+from ticketlab.run.experiment import Experiment, is_done, open_experiment
 
 
 def done_elsewhere(experiment: Experiment, accuracy: float) -> None:
@@ -83,3 +84,17 @@ def test_entries_that_cannot_be_read_stop_neither_recording_nor_verifying(
     monkeypatch.chdir(specks)
     done = CliRunner().invoke(app, ["verify", "--quick", "specs/small.yaml"])
     assert done.exit_code == 0, done.output
+
+
+def test_what_was_removed_from_the_results_is_there_again(specks: Path) -> None:
+    spec, runs = specks / "specs" / "small.yaml", specks / "runs" / "small"
+    ticketlab.run(spec)
+    before = {path.relative_to(runs): path.read_bytes() for path in runs.rglob("*") if path.is_file()}
+    for gone in ("ticket/statement.json", "results.md", "metrics.json", "ticket"):
+        place = runs / gone
+        shutil.rmtree(place) if place.is_dir() else place.unlink()
+        assert not is_done(open_experiment(spec))
+        assert not ticketlab.run(spec).failures
+        assert is_done(open_experiment(spec))
+        assert {path.relative_to(runs): path.read_bytes() for path in runs.rglob("*") if path.is_file()} == before
+    assert len(list(Chain(specks / "ledger.jsonl").entries())) == 1

@@ -201,3 +201,25 @@ def test_a_record_under_another_name_is_refused(counting: Callable[..., Step], l
     shutil.copytree(store.folder(one), store.folder(other))
     with pytest.raises(CorruptFile):
         store.result(other)
+
+
+@pytest.mark.parametrize("instead", ["a link to a folder", "a link to nowhere", "a file"])
+def test_what_somebody_put_in_the_place_of_a_step_goes_and_what_it_leads_to_stays(
+    counting: Callable[..., Step], lab: Path, tmp_path: Path, instead: str
+) -> None:
+    step, store, elsewhere = counting(1), Store(lab), tmp_path / "elsewhere"
+    place = store.folder(step)
+    for forget in (lambda: store.discard(step), lambda: None):
+        elsewhere.mkdir(exist_ok=True)
+        (elsewhere / "mine").touch()
+        shutil.rmtree(place, ignore_errors=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if instead == "a file":
+            place.touch()
+        else:
+            place.symlink_to(elsewhere if instead == "a link to a folder" else tmp_path / "nowhere")
+        forget()
+        store.finish(step, outputs(store, step))
+        assert not place.is_symlink()
+        assert store.result(step).path("a.bin").read_bytes() == b"a" * 1000
+        assert (elsewhere / "mine").exists()

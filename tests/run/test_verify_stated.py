@@ -90,6 +90,14 @@ def test_no_part_of_a_statement_that_its_work_contradicts_is_identical(run_speck
         f"{step.name}  [what it read, by its digest]": {
             "steps": (*earlier, replace(step, inputs={**step.inputs, role: "0" * 64}))
         },
+        f"{run.steps[-2].name}  [what it read, by its digest]": {
+            "steps": (*earlier[:-1], replace(earlier[-1], inputs={}), step)
+        },
+        "what it is called  [small/random is not the arm ticket]": {"cell": "small/random"},
+        "what it is called  [other/ticket is no run of small]": {"cell": "other/ticket"},
+        f"what it is called  [{run.subjects[0].path} is no file of small/seed-1/ticket]": {
+            "cell": "small/seed-1/ticket"
+        },
     }
     for said, forged in forgeries.items():
         entry = chain.append(provenance(replace(run, **forged)))
@@ -97,6 +105,40 @@ def test_no_part_of_a_statement_that_its_work_contradicts_is_identical(run_speck
         assert found.exit_code == 5
         assert f"first: {said}" in found.stdout
         assert last(run_specks).failed == (said.split("  ")[0],)
+
+
+def test_a_meaning_that_this_code_has_not_is_told(run_specks: Path, command: Command) -> None:
+    run, chain = recorded(run_specks), Chain(run_specks / "ledger.jsonl")
+    for meaning, then in (("0" * 64, repr("0" * 64)), (None, "None")):
+        entry = chain.append(provenance(replace(run, code=replace(run.code, meaning=meaning))))
+        assert (
+            f"though: code: meaning: {then} then, {run.code.meaning!r} now"
+            in command("verify", str(entry.index)).stdout
+        )
+
+
+def test_a_statement_without_the_file_of_the_spec_is_verified(run_specks: Path, command: Command) -> None:
+    entry = Chain(run_specks / "ledger.jsonl").append(provenance(replace(recorded(run_specks), spec_file=None)))
+    assert command("verify", str(entry.index)).exit_code == 0
+
+
+def test_a_recorded_path_that_no_disk_can_have_is_refused_in_a_line(run_specks: Path, command: Command) -> None:
+    run = recorded(run_specks)
+    subjects = (replace(run.subjects[0], path="a" * 5000), *run.subjects[1:])
+    entry = Chain(run_specks / "ledger.jsonl").append(provenance(replace(run, subjects=subjects)))
+    found = command("verify", "--quick", str(entry.index))
+    assert found.exit_code == 5
+    assert "a recorded file cannot be looked at" in found.stderr
+
+
+@pytest.mark.parametrize("odd", ["\x1b[2J", "\ud800", "\u202e"])
+def test_names_that_a_terminal_would_obey_are_shown_as_escapes(run_specks: Path, command: Command, odd: str) -> None:
+    run, chain = recorded(run_specks), Chain(run_specks / "ledger.jsonl")
+    entry = chain.append(provenance(replace(run, machine={**run.machine, odd: 1})))
+    for shown in (command("verify", str(entry.index)), command("ledger", "diff", "0", str(entry.index))):
+        assert shown.exit_code == 0
+        assert odd.encode("unicode_escape").decode() in shown.stdout
+        assert odd not in shown.stdout
 
 
 def test_where_the_ledger_cannot_be_written_what_was_found_is_still_said(run_specks: Path) -> None:

@@ -53,6 +53,19 @@ def test_two_passes_leave_each_row_once_with_its_recorded_time(
     assert found[1300 + 7] == ("loss", 7, 1 / 8, 1_700_000_007_000)
 
 
+@pytest.mark.parametrize("name", ["q?x", "a#1%41?x", "50 % & more", "p%41x"])
+def test_a_project_of_any_name_has_its_rows_in_its_own_database(tmp_path: Path, a_run: Make, name: str) -> None:
+    project = tmp_path / "above" / name
+    project.mkdir(parents=True)
+    outbox = Outbox.of(project)
+    outbox.put(a_run(params={"a": "1"}))
+    assert deliver(outbox, project).problem is None
+    with sqlite3.connect(project / "mlflow.db") as database:
+        assert database.execute("select name from runs").fetchall() == [("first",)]
+    # MLflow makes an empty folder of the name with escapes beside it.
+    assert all(path.is_relative_to(project) for path in (tmp_path / "above").rglob("*") if path.is_file())
+
+
 def test_losing_the_cursors_sends_everything_again_and_changes_nothing(
     project: Path, outbox: Outbox, a_run: Make, write_rows: Write
 ) -> None:

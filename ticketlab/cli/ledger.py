@@ -137,6 +137,7 @@ def diff(left: EntryName, right: EntryName, as_json: Json = False) -> None:
 
     from ticketlab.ledger.diff import difference
     from ticketlab.ledger.listing import find
+    from ticketlab.spec.quoting import printable
 
     _, chain = _chain()
     found = difference(find(chain, left).statement, find(chain, right).statement)
@@ -144,7 +145,7 @@ def diff(left: EntryName, right: EntryName, as_json: Json = False) -> None:
         print(json.dumps([asdict(one) for one in found], indent=2, default=str))
         return
     for one in found:
-        print(f"{one.kind:12} {one.path}: {one.left!r} -> {one.right!r}")
+        print(f"{one.kind:12} {printable(one.path)}: {one.left!r} -> {one.right!r}")
     if not found:
         print("the same in every field")
 

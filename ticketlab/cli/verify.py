@@ -80,7 +80,7 @@ def _asked(entry: Entry, one: Callable[[Entry], int], stopping: Callable[[], boo
         return one(entry)
     except Interrupted:
         raise
-    except (TicketlabError, OSError) as error:
+    except TicketlabError as error:
         print(f"entry {entry.index}: {error}", file=sys.stderr)
         if as_json:
             print(json.dumps({"entry": entry.index, "problem": str(error), "finding": "DIFFERS"}))
@@ -145,13 +145,15 @@ def _verified(
 
 def _show(found: Verification) -> None:
     """Files, steps and results; what differs between then and now; what was found, and the first that differs."""
+    from ticketlab.spec.quoting import printable
+
     print(f"{found.cell}  (run {found.run})")
     for one in (*found.files, *found.steps):
         print(f"  {one.finding:11}  {_said(one)}")
     first = found.first
     word = "why" if first else "though"
     for cause in found.causes[:CAUSES_SHOWN]:
-        print(f"  {word}: {cause.kind}: {cause.path}: {cause.left!r} then, {cause.right!r} now")
+        print(f"  {word}: {cause.kind}: {printable(cause.path)}: {cause.left!r} then, {cause.right!r} now")
     if len(found.causes) > CAUSES_SHOWN:
         print(f"  {word}: and {len(found.causes) - CAUSES_SHOWN} more differences")
     print(f"  {found.finding}")

@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, Literal
-from unicodedata import category
+
+from ticketlab.errors import harmless
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 _GIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 _LARGEST = 2**1023
-_CONTROL = ("Cc", "Cs")
-"""Unicode's categories of what a terminal obeys, and of halves of characters, which no terminal can be sent."""
 
 Result = Literal["PASSED", "WARNED", "FAILED"]
 Mode = Literal["files", "redone"]
@@ -215,7 +214,7 @@ class Verdict:
 
 def is_line(text: Any) -> bool:
     """Whether this is text that can be shown in a line of a terminal as it stands."""
-    return isinstance(text, str) and not any(category(character) in _CONTROL for character in text)
+    return isinstance(text, str) and harmless(text) == text and "\n" not in text
 
 
 def _insist_on_text(text: Any) -> None:

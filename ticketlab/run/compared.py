@@ -13,6 +13,7 @@ from ticketlab.ledger.facts import Artifact, RunFacts, StepFact
 from ticketlab.ledger.paired import paired
 from ticketlab.plan.sources import PACKAGES_THAT_SUM
 from ticketlab.run.located import first_difference, first_field
+from ticketlab.run.published import place_of
 
 BAND = 1e-2
 """Relative difference up to which a metric measured on another machine counts as the same."""
@@ -95,6 +96,9 @@ def compared_steps(
             what = first_field(recorded.metrics, fresh.metrics) or what
         yield Compared(name, close, _told(subject.name, what), _mask_agreement(subject, before, after))
     yield _compared_words(recorded, fresh, close)
+    misnamed = _misnamed(recorded)
+    if misnamed:
+        yield Compared("what it is called", "DIFFERS", misnamed)
 
 
 def _compared_words(recorded: RunFacts, fresh: RunFacts, close: Finding) -> Compared:
@@ -107,12 +111,25 @@ def _compared_words(recorded: RunFacts, fresh: RunFacts, close: Finding) -> Comp
     return Compared("what is stated", close if field else "IDENTICAL", field)
 
 
+def _misnamed(recorded: RunFacts) -> str:
+    """What in the name of a run is not that of its spec, its arm, or the place of its files; empty where all of it is."""
+    plan, _, address = recorded.cell.partition("/")
+    if address.rpartition("/")[2] != recorded.arm:
+        return f"{recorded.cell} is not the arm {recorded.arm}"
+    if plan.partition("+")[0] != recorded.spec["name"]:
+        return f"{recorded.cell} is no run of {recorded.spec['name']}"
+    for one in recorded.subjects:
+        if one.path != place_of(Path("runs", plan), address, one.name).as_posix():
+            return f"{one.path} is no file of {recorded.cell}"
+    return ""
+
+
 def _compared_step(
     then: StepFact, now: StepFact, recorded: RunFacts, root: Path, scratch: Path, close: Finding
 ) -> Compared:
     name = _differing_output(then, now)
-    # Entries from before steps said what they read say nothing false of it.
-    if name is None and then.inputs and then.inputs != now.inputs:
+    # Entries from before steps said what they read say nothing false of it; nor had they a meaning of the code.
+    if name is None and then.inputs != now.inputs and (then.inputs or recorded.code.meaning):
         return Compared(then.name, close, "what it read, by its digest")
     if name is None:
         return Compared(then.name, "IDENTICAL")

@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from urllib.parse import quote
 
 from ticketlab.errors import EnvironmentProblem
 from ticketlab.run.journal import spoilt
@@ -121,7 +122,7 @@ def _mlflow(project: Project) -> Finding:
     if not database.exists():
         return Finding(True, "MLflow: no database yet; the first run makes it")
     try:
-        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=2)) as connection:
+        with closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True, timeout=2)) as connection:
             (revisions,) = connection.execute("select count(*) from alembic_version").fetchone()
     except sqlite3.Error as error:
         return Finding(False, f"MLflow: mlflow.db cannot be read ({error})", MOVE_AWAY)

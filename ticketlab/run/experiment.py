@@ -136,6 +136,8 @@ def _run(experiment: Experiment, listener: Listener, crew: Crew) -> Outcome:
             if record and not record.has_these(address, results[-1]):
                 begun = True
                 record.finish(address, results[-1], folder)
+            elif record:
+                record.restate(address, results[-1], folder)
         except Interrupted:
             if record and begun:
                 record.interrupt(address)

@@ -16,8 +16,11 @@ from ticketlab.run.store import Store
 VERSIONED = ("weights.safetensors", "ticket.safetensors")
 """Files that DVC versions; they lie apart from the others, under tickets/."""
 
+STATEMENT = "statement.json"
+"""The arm's entry in the ledger, beside its results."""
+
 OVERVIEWS = ("results.md", "metrics.json", "curves.csv", "curves.png", "density.png")
-"""Files about all arms; the last is there where densities can be compared."""
+"""Files about all arms: two that are always there, curves, and a picture where densities can be compared."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,10 @@ def is_published(plan: Plan, address: ArmAddress, project: Project, store: Store
     if not all(store.has(step) for step in steps):
         return False
     names = ["weights.safetensors", "metrics.json", *(["ticket.safetensors"] if final.mask else [])]
+    names += [] if project.smoke else [STATEMENT]
     folder = project.runs / plan.name
-    return all(place_of(folder, address.name, name).is_file() for name in names) and (folder / "metrics.json").is_file()
+    places = [place_of(folder, address.name, name) for name in names] + [folder / name for name in OVERVIEWS[:2]]
+    return all(place.is_file() for place in places)
 
 
 def close(plan: Plan, project: Project) -> None:

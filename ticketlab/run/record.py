@@ -22,7 +22,7 @@ from ticketlab.report.table import spelled
 from ticketlab.run.events import Listener, Notice
 from ticketlab.run.journal import Journal
 from ticketlab.run.project import Project
-from ticketlab.run.published import OVERVIEWS, ArmResult, record_path, recorded_files, run_id
+from ticketlab.run.published import OVERVIEWS, STATEMENT, ArmResult, record_path, recorded_files, run_id
 from ticketlab.run.statement import run_facts
 from ticketlab.run.store import Store
 from ticketlab.run.tracked import arm_runs, finished, is_told, parent_run
@@ -115,7 +115,7 @@ class Record:
         arm, *rounds = self._runs(address)
         entry = self._stated(address, result)
         own = folder / result.name
-        write_json(own / "statement.json", dict(entry.statement))
+        write_json(own / STATEMENT, dict(entry.statement))
         files = dict.fromkeys(sorted(own.glob("*.*")), "")
         if "ticket.safetensors" in result.files:
             files[folder / "tickets" / result.name / "ticket.safetensors"] = "ticket"
@@ -146,6 +146,12 @@ class Record:
                     return entry
             found = run_facts(self.plan, address, result, self.started, self._code, self.project, self.store)
             return chain.append(provenance(found))
+
+    def restate(self, address: ArmAddress, result: ArmResult, folder: Path) -> None:
+        """Write the statement of an arm that was recorded again where it was removed: the ledger has it."""
+        place = folder / result.name / STATEMENT
+        if not place.is_file():
+            write_json(place, dict(self._stated(address, result).statement))
 
     def fail(self, address: ArmAddress, error: TicketlabError) -> None:
         """An arm could not be finished."""

@@ -57,7 +57,7 @@ def run_facts(
         packages=made_on["packages"],
         started=started,
         finished=datetime.now(UTC),
-        spec_file=Artifact(plan.file.name, plan.text_sha256),
+        spec_file=Artifact(plan.file.name, plan.text_sha256) if plan.text_sha256 else None,
         data=(Artifact(spec.data.dataset, final.train.images.digest, _md5_of_data(project.root), "data"),),
         splits=tuple(_splits(address)),
         statistics=tuple(_statistics_of(steps, store, folder, project.root)),

@@ -117,8 +117,7 @@ class Store:
         """Forget a step: its outputs, its unfinished work and its curves."""
         self._checked.discard(step.digest)
         for folder in (self.folder(step), self._work(step)):
-            if folder.exists():
-                shutil.rmtree(set_aside(folder))
+            _remove(folder)
         self.journal(step).unlink(missing_ok=True)
 
     @contextmanager
@@ -185,8 +184,7 @@ class Store:
         )
         target = self.folder(step)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():
-            shutil.rmtree(target)
+        _remove(target)
         outputs.replace(target)
         sync_folder(target.parent)
         self._checked.add(step.digest)
@@ -194,6 +192,14 @@ class Store:
 
     def _work(self, step: Step) -> Path:
         return self.root / "work" / step.digest
+
+
+def _remove(folder: Path) -> None:
+    """Remove a step, if it is there: whole, or what somebody put in its place."""
+    if folder.is_dir() and not folder.is_symlink():
+        shutil.rmtree(set_aside(folder))
+    else:
+        folder.unlink(missing_ok=True)
 
 
 def set_aside(folder: Path) -> Path:

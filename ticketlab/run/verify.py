@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ticketlab.errors import Interrupted, TicketlabError
+from ticketlab.errors import CorruptFile, Interrupted, TicketlabError
 from ticketlab.files import canonical_json, sha256_bytes
 from ticketlab.ledger import capture
 from ticketlab.ledger.chain import Chain
@@ -78,7 +78,12 @@ def verify(
     cannot be done again is a check that failed. LedgerError if the entry is not the record of a run, Interrupted when asked to stop.
     """
     recorded = facts(entry.statement)
-    files = list(_until(stopping, compared_files(recorded, project.root)))
+    try:
+        files = list(_until(stopping, compared_files(recorded, project.root)))
+    except OSError as error:
+        raise CorruptFile(
+            f"a recorded file cannot be looked at: {error.strerror}", where=str(error.filename)
+        ) from error
     found = Verification(recorded.run, recorded.cell, files)
     code = fresh = None
     if not quick:
@@ -148,6 +153,10 @@ def _causes(
     """What differs beside results; of code that differs, the files too that the steps rest on."""
     found = difference(entry.statement, provenance(fresh))
     causes = [one for one in found if one.kind != "result" and one.path.partition(".")[0] not in NO_CAUSE]
+    then, now = recorded.code, fresh.code
+    if then.sources == now.sources and then.meaning != now.meaning:
+        # Two runs may rest on other modules of the same code, the same run may not, those of other packages aside.
+        causes.append(Difference("code", "meaning", then.meaning, now.meaning))
     modules = {module for step in address.plan.steps() for module in step.sources()}
     places = [number for number, one in enumerate(causes) if one.kind == "code"]
     after = places[-1] + 1 if places else 0

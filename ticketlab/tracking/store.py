@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from filelock import FileLock
 
@@ -54,9 +55,14 @@ def store_of(project: Path, uri: str | None = None) -> Store:
         return Store(address, address, None)
     root = project.resolve()
     path, mark, options = address.removeprefix(_SQLITE).partition("?")
-    database = root / path
+    database = root / unquote(path)
     name = database.relative_to(root) if database.is_relative_to(root) else database
-    return Store(f"{_SQLITE}{database}{mark}{options}", f"{_SQLITE}{name}", database)
+    return Store(f"{_address(database)}{mark}{options}", f"{_SQLITE}{name}", database)
+
+
+def _address(database: Path) -> str:
+    """The address of a database: a ? in its path begins no options there, nor does a % begin another character."""
+    return _SQLITE + str(database).replace("%", "%25").replace("?", "%3F")
 
 
 def client_of(project: Path, store: Store) -> MlflowClient:
@@ -77,7 +83,7 @@ def client_of(project: Path, store: Store) -> MlflowClient:
         if not store.database.exists() or store.database.stat().st_size == 0:
             with tempfile.TemporaryDirectory() as scratch:
                 fresh = Path(scratch) / "mlflow.db"
-                MlflowClient(f"{_SQLITE}{fresh}").search_experiments(max_results=1)
+                MlflowClient(_address(fresh)).search_experiments(max_results=1)
                 write_atomically(store.database, fresh.read_bytes())
         client = MlflowClient(store.uri)
         client.search_experiments(max_results=1)
