@@ -207,7 +207,7 @@ SHIPPED = {
     "px/resnet20-cifar10": "0f1fa9efebf7e56d",
     "px/resnet50-imagenet": "bce4ccf44ebfeaa7",
     "px/resnet50-imagenet10": "86acbd04322b3f13",
-    "px/resnet50-imagenet10-zero-shot": "afb5a23869bebe10",
+    "px/resnet50-imagenet10-zero-shot": "861519e13444f94d",
     "px/resnet50-moco-cifar": "fa95ece42c5102e8",
     "px/resnet50-moco-tiny-imagenet": "c04c0ce3a74f4730",
     "px/resnet50-pretrained-cifar": "6a0683dc8e978cb5",

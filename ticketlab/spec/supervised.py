@@ -78,6 +78,8 @@ class SquaredError(Supervised):
 
     objective: Literal["squared_error"] = Field(default="squared_error", description="Squared error against one-hot.")
     batch: int = Field(default=128, ge=1, le=65_536, description="Images per step.")
+    # Its gradient grows with the outputs, which cross-entropy's does not: at ten times this rate deep networks overflow.
+    optimizer: Optimizer = Field(default=Sgd(lr=0.01), description="Optimiser of the network.")
 
 
 class PixelCrossEntropy(Supervised):
