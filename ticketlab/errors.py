@@ -31,6 +31,11 @@ def harmless(text: str) -> str:
     return "".join(map(_shown, text))
 
 
+def is_line(text: object) -> bool:
+    """Whether this is text that can be shown in a line of a terminal as it stands."""
+    return isinstance(text, str) and harmless(text) == text and "\n" not in text
+
+
 def _shown(character: str) -> str:
     obeyed = category(character) in ("Cc", "Cs", "Zl", "Zp") or character in _TURNING
     return character.encode("unicode_escape").decode() if obeyed and character != "\n" else character

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ticketlab.errors import DataError, harmless
+from ticketlab.errors import DataError, is_line
 
 ENDINGS = (".jpeg", ".jpg", ".png", ".webp")
 """What the name of a picture ends in, in small letters or capitals."""
@@ -23,7 +23,7 @@ def classes_in(folder: Path) -> list[str]:
     _refuse_lost(entries)
     names = [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
     for name in names:
-        if harmless(name) != name or "\n" in name:
+        if not is_line(name):
             raise DataError(
                 "the name of this class is not text that can be written in a line",
                 where=str(folder / name),

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
-from ticketlab.errors import harmless
+from ticketlab.errors import is_line
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
@@ -210,11 +210,6 @@ class Verdict:
     def result(self) -> Result:
         """FAILED if any check failed, else WARNED if any was only within tolerance, else PASSED."""
         return "FAILED" if self.failed else "WARNED" if self.warned else "PASSED"
-
-
-def is_line(text: Any) -> bool:
-    """Whether this is text that can be shown in a line of a terminal as it stands."""
-    return isinstance(text, str) and harmless(text) == text and "\n" not in text
 
 
 def _insist_on_text(text: Any) -> None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from ticketlab.errors import LedgerError
+from ticketlab.errors import LedgerError, is_line
 from ticketlab.ledger.chain import Chain
 from ticketlab.ledger.entry import Entry
-from ticketlab.ledger.facts import Mode, Result, is_line
+from ticketlab.ledger.facts import Mode, Result
 from ticketlab.ledger.statement import BUILD_TYPE, PROVENANCE, facts, verdict
 
 _DIGEST_PREFIX = re.compile(r"[0-9a-f]{4,64}")

@@ -78,8 +78,9 @@ def compared_steps(
     for then, now in paired(recorded, fresh):
         if then and now:
             found = _compared_step(then, now, recorded, root, scratch, close)
-            asked_alike = found.finding != "IDENTICAL" or then.identity == now.identity or not is_same_work
-            yield found if asked_alike else Compared(then.name, "DIFFERS", "what was asked, by its digest")
+            if found.finding == "IDENTICAL" and is_same_work and then.identity != now.identity:
+                found = Compared(then.name, "DIFFERS", "what was asked, by its digest")
+            yield found
         elif one := then or now:
             yield Compared(one.name, "DIFFERS", "only then" if then else "only now")
     made = {subject.name: subject.sha256 for subject in fresh.subjects}
