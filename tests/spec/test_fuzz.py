@@ -27,7 +27,7 @@ from ticketlab.spec.yaml_positions import read_page
 BOUND = 1.0
 """Seconds of processor time for any one file."""
 
-ADVICE = r"^give exactly one of|^give at most one|is smaller than `m`$"
+ADVICE = r"^give exactly one of|^give at most one|is smaller than `m`$|must not be above the second$"
 """Sentences of a section about itself, which say what to do."""
 
 WORDS = [*sorted({step for path in every_path() for step in path.split(".")}), "magnitude", "hinge", "sngan", "none"]
@@ -169,6 +169,24 @@ def with_a_value_changed(draw: st.DrawFn, text: str) -> bytes:
     return json.dumps(raw, ensure_ascii=False).encode("utf-8", "replace")
 
 
+def near_misses(value: Any) -> list[Any]:
+    """What somebody may write who means a number, a word, true, false or null."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    spellings = [text, text[:-1], text + text[-1:], f"{text[:1]}_{text[1:]}", f"{text} ", text.upper()]
+    numbers = [-value, float(value), value + 1] if isinstance(value, (int, float)) else []
+    return [*spellings, *numbers, [value], {"kind": value}, None, True]
+
+
+@st.composite
+def with_a_value_misspelt(draw: st.DrawFn, text: str) -> bytes:
+    """A page, as JSON, of which one value is nearly itself."""
+    raw = copy.deepcopy(read_page(text.encode(), "x").data)
+    leaves = [(around, step) for around, step in places(raw) if not isinstance(around[step], (dict, list))]
+    container, step = draw(st.sampled_from(leaves))
+    container[step] = draw(st.sampled_from(near_misses(container[step])))
+    return json.dumps(raw, ensure_ascii=False).encode()
+
+
 @pytest.fixture(scope="module")
 def validator() -> Draft202012Validator:
     return Draft202012Validator(json_schema())
@@ -213,7 +231,16 @@ generated = (
     | st.lists(st.sampled_from(WORDS + SIGNS + VALUES), max_size=40).map(lambda parts: "".join(parts).encode())
     | st.sampled_from(PUBLISHED).flatmap(with_a_piece_replaced)
     | st.sampled_from(PUBLISHED).flatmap(with_a_value_changed)
+    | st.sampled_from(PUBLISHED).flatmap(with_a_value_misspelt)
 )
+
+
+@fuzzed
+@given(content=st.sampled_from(PUBLISHED).flatmap(with_a_value_misspelt))
+def test_a_published_page_with_a_value_misspelt_is_accepted_or_refused_with_a_position(
+    tmp_path: Path, content: bytes
+) -> None:
+    assert is_whole(outcome(tmp_path, content, resolve=resolved))
 
 
 @pytest.mark.long

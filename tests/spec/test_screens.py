@@ -334,6 +334,8 @@ def test_no_screen_speaks_the_words_of_pydantic() -> None:
         ("  schedule:", "  round_steps: [9, 0]\n  schedule:", "0", ""),
         ("kind: sngan, width: 64", "kind: lenet, channels: [1, 2, 3]", "the list `[1, 2, 3]`", ""),
         ("kind: sngan, width: 64", "kind: lenet, channels: [1]", "the list `[1]`", ""),
+        ("kind: sngan, width: 64", "kind: vgg, depth: '16'", "the text `16`", "write 16, without quotes"),
+        ("kind: sngan, width: 64", "kind: vgg, depth: 1_6", "the text `1_6`", "write 16, without quotes"),
         ("kind: sngan, width: 64", "kind: [sngan]", 'the list `["sngan"]`', ""),
         ("kind: sngan", "kind: null", "null (nothing)", "write a value"),
         ("dataset: fashion-mnist", "dataset: Fashion MNIST", "the text `Fashion MNIST`", ""),

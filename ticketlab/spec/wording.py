@@ -126,9 +126,12 @@ def meant_value(value: Any, place: Place) -> str:
 
 def _meant_text(value: str, place: Place, types: set[Any]) -> str:
     members = dict(zip(tags(place.sections), place.sections, strict=True)) if tag_key(place) else {}
-    choice = closest(value, [*map(str, place.choices), *members], cutoff=0.7)
-    if choice:
-        return f"did you mean {code(choice if choice in place.choices else _written(members[choice]))}?"
+    choices = {str(choice): choice for choice in place.choices}
+    near = closest(value, [*choices, *members], cutoff=0.7)
+    if near in members:
+        return f"did you mean {code(_written(members[near]))}?"
+    if near:
+        return f"did you mean {code(near)}?" if isinstance(choices[near], str) else f"write {near}, without quotes"
     if bool in types and value.lower() in _YES:
         return f"write {_YES[value.lower()]}"
     if types & {int, float}:
