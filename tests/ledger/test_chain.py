@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
@@ -75,6 +76,28 @@ def test_a_ledger_that_is_not_there_is_an_empty_chain(tmp_path: Path) -> None:
     assert chain.check().sound
     assert (chain.check().head.entries, chain.check().head.digest) == (0, GENESIS)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_pipe_or_a_folder_in_the_place_of_a_ledger_is_refused_at_once(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    chain = Chain(tmp_path / "ledger.jsonl")
+    make(chain.path)
+    for asked in (lambda: list(chain.entries()), chain.check, lambda: chain.append({})):
+        with pytest.raises(LedgerError, match="no file") as caught:
+            asked()
+        assert caught.value.where == str(chain.path)
+
+
+def test_ends_of_lines_that_were_turned_are_named(chain: Chain) -> None:
+    chain.path.write_bytes(chain.path.read_bytes().replace(b"\n", b"\r\n"))
+    fault = chain.check().fault
+    assert fault
+    assert (fault.line, fault.wrong) == (1, "altered")
+    assert "carriage return" in fault.what
+    with pytest.raises(LedgerError, match="carriage return"):
+        chain.append({})
 
 
 def test_32_processes_that_start_at_once_append_one_chain_of_32(tmp_path: Path) -> None:

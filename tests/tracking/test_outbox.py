@@ -40,6 +40,14 @@ def test_a_damaged_file_is_named(outbox: Outbox, a_run: Callable[..., TrackedRun
         outbox.runs()
 
 
+def test_a_folder_called_like_a_run_stops_no_other(outbox: Outbox, a_run: Callable[..., TrackedRun]) -> None:
+    outbox.put(a_run())
+    (outbox.folder / f"{'0' * 64}.json").mkdir()
+    found, damaged = outbox.readable()
+    assert found == [a_run()]
+    assert ["0" * 64 in one.where for one in damaged] == [True]
+
+
 @pytest.mark.parametrize("path", ["/etc/passwd", "../outside", "a/../../b", ""])
 def test_paths_outside_the_project_are_refused(path: str) -> None:
     with pytest.raises(AssertionError):

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from ticketlab.errors import EnvironmentProblem, LedgerError
 from ticketlab.files import canonical_json, parse_json, sha256_bytes, sync_folder, write_atomically
 from ticketlab.ledger.check import ChainReport, Head, examine
-from ticketlab.ledger.entry import LONGEST_LINE, Entry, read_line, read_lines, torn, write_line
+from ticketlab.ledger.entry import LONGEST_LINE, Entry, open_ledger, read_line, read_lines, torn, write_line
 
 _BLOCK = 65_536
 _PATIENCE = 600.0
@@ -84,7 +84,7 @@ class Chain:
         if not self.path.exists():
             last, fragment = None, b""
         else:
-            with self.path.open("rb") as handle:
+            with open_ledger(self.path) as handle:
                 line, fragment = _end(handle)
             last = self._read_end(line) if line is not None else None
         if fragment:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ticketlab.errors import LedgerError
 from ticketlab.files import canonical_json, sha256_bytes
@@ -19,6 +19,7 @@ LONGEST_LINE = 8 * 2**20
 """Bytes an entry may have, without its newline; a longer line is never read into memory."""
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_ENDS_CHANGED = ": a carriage return ends it, as where git or an editor turned the ends of lines into those of Windows"
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def read_line(line: bytes) -> Entry:
     if not isinstance(parsed, dict) or parsed.keys() != {"index", "previous", "seal", "statement"}:
         raise LedgerError("the line is not a ledger entry")
     if respelt != line:
-        raise LedgerError("the line is not canonical JSON")
+        raise LedgerError("the line is not canonical JSON" + (_ENDS_CHANGED if line == respelt + b"\r" else ""))
     index, previous, statement = parsed["index"], parsed["previous"], parsed["statement"]
     if type(index) is not int or not isinstance(statement, dict):
         raise LedgerError("the line is not a ledger entry")
@@ -86,11 +87,21 @@ def torn(fragment: bytes) -> bool:
     return False
 
 
+def open_ledger(path: Path) -> BinaryIO:
+    """The file, to be read; LedgerError if it is a folder, or a pipe or device, which nobody may ever fill or end."""
+    if not path.is_file():
+        raise LedgerError("this is no file, so no ledger can be read from it", where=str(path), mend="remove it")
+    return path.open("rb")
+
+
 def read_lines(path: Path) -> Iterator[Line]:
-    """The lines of a file in order, nothing if there is none; of one that is too long only the beginning is kept."""
+    """The lines of a file in order, nothing if there is none; of one that is too long only the beginning is kept.
+
+    LedgerError if it is no file.
+    """
     if not path.exists():
         return
-    with path.open("rb") as handle:
+    with open_ledger(path) as handle:
         number = 0
         while content := handle.readline(LONGEST_LINE + 2):
             number += 1

@@ -109,7 +109,7 @@ class Outbox:
             return _read(read_sealed(path))
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError, KeyError, AssertionError) as problem:
+        except (ValueError, TypeError, KeyError, AssertionError, IsADirectoryError) as problem:
             raise CorruptFile(f"no run can be read from it: {problem}", where=str(path), mend=_MEND) from problem
 
     def runs(self) -> list[TrackedRun]:
